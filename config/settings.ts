@@ -1,0 +1,108 @@
+// What the gateway runs on: the configuration file after checking, defaults filled in, units resolved (milliseconds,
+// bytes, tokens a second). Plain data, made by settings-from-yaml, compared by reload; nothing here is ever mutated.
+
+export type TlsSettings = {
+  certFile: string
+  keyFile: string
+  /** Client certificates are demanded and checked against this file. */
+  clientCaFile?: string
+}
+
+export type ListenerSettings = {
+  name: string
+  transport: 'tcp' | 'websocket' | 'udp' | 'http'
+  host: string
+  port: number
+  security: 'none' | 'tls' | 'noise'
+  tls?: TlsSettings
+  /** WebSocket: the path that upgrades. */
+  path: string
+  /** WebSocket: origins allowed; empty allows all. */
+  origins: string[]
+}
+
+export type HostSettings = {
+  name: string
+  /** host:port or unix:/path. */
+  address: string
+  security: 'none' | 'tls'
+  tls?: { caFile?: string; certFile?: string; keyFile?: string; serverName?: string }
+  weight: number
+  labels: Record<string, string>
+}
+
+export type RateSettings = { perSecond: number; burst: number }
+
+export type RouteSettings = {
+  /** A route's name, or a wildcard as in `arena.*`. First match wins. */
+  match: string
+  service: string
+  rate?: RateSettings
+  payloadBytesMax?: number
+}
+
+export type AuthSettings =
+  | { kind: 'development' }
+  | {
+      kind: 'jwt'
+      algorithms: string[]
+      secret?: string
+      publicKeyFile?: string
+      issuer?: string
+      audience?: string
+      userClaim: string
+    }
+
+/** Sealing keys of tickets and pins (T3), 32 bytes each, newest first by role. */
+export type TicketKeySettings = { next?: KeySettings; current: KeySettings; previous?: KeySettings }
+export type KeySettings = { id: string; key: Uint8Array }
+
+export type LimitSettings = {
+  windowCount: number
+  windowBytes: number
+  channelsPerSession: number
+  /** What the gateway holds for one connection (W5). */
+  connectionBytesMax: number
+  /** What the gateway holds for all connections together (W5). */
+  queueBytesMax: number
+  /** What waits on one link before its clients are no longer read (W6). */
+  linkBytesMax: number
+  connectionsMax: number
+  frameBytesMax: number
+  /** Largest frame before authentication. */
+  handshakeFrameBytesMax: number
+  parkedMax: number
+  looseReplyBytesMax: number
+}
+
+export type TimeSettings = {
+  handshakeMs: number
+  heartbeatMs: number
+  keepMs: number
+  parkMaxMs: number
+  backoffMaxMs: number
+  drainMs: number
+  authUntilMs: number
+  linkHeartbeatMs: number
+  linkFlushDelayMs: number
+  /** A known host that is not linked is declared gone after this long (P3). */
+  goneAfterMs: number
+}
+
+export type Settings = {
+  name: string
+  listeners: ListenerSettings[]
+  hosts: HostSettings[]
+  services: { name: string; keys: 'user' | 'any'; whenAway: 'park' | 'reject' }[]
+  routes: RouteSettings[]
+  auth: AuthSettings
+  /** Absent: the gateway keeps keys of its own in `stateDir` (T3). */
+  ticketKeys?: TicketKeySettings
+  stateDir: string
+  /** Proves the two ends of a link to each other (L4). */
+  linkKey?: string
+  limits: LimitSettings
+  times: TimeSettings
+  admin: { enabled: boolean; host: string; port: number; token?: string }
+  log: { level: string; format: 'json' | 'pretty' | 'auto' }
+}

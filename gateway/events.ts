@@ -1,0 +1,35 @@
+// Everything that can happen in a gateway, one typed list. Logs, metrics, diagnostics_channel, the admin event stream and
+// tests all read this and nothing else. Per-frame things are counted in cells (gateway/counters.ts), not told here.
+
+export type GatewayEvent =
+  | { event: 'connection_opened'; transport: string; address: string }
+  | { event: 'connection_closed'; transport: string; address: string; code: number; session?: string; user?: string }
+  | { event: 'session_welcomed'; session: string; user: string; transport: string; resumed: boolean }
+  | { event: 'login_refused'; address: string; code: number; text: string }
+  | { event: 'channel_attaching'; session: string; service: string; key: string; epoch: number; host: string }
+  | {
+      event: 'channel_attached'
+      session: string
+      service: string
+      key: string
+      epoch: number
+      host: string
+      reattach: boolean
+    }
+  | { event: 'channel_reset'; session: string; service: string; key: string; epoch: number; reason: number }
+  | { event: 'channel_refused'; session: string; service: string; key: string; code: number }
+  | { event: 'channel_parked'; session: string; service: string; key: string; host: string }
+  | { event: 'channel_detached'; session: string; service: string; key: string; code: number }
+  | { event: 'message_refused'; session: string; route: string; code: number; count: number }
+  | { event: 'link_opened'; host: string; instance: string; serial: number }
+  | { event: 'link_refused'; host: string; code: number; text: string }
+  | { event: 'link_closed'; host: string; code: number }
+  | { event: 'host_known'; host: string; services: string[] }
+  | { event: 'host_gone'; host: string; reason: string }
+  | { event: 'host_draining'; host: string }
+  | { event: 'peer_violation'; side: 'client' | 'link'; address: string; code: number; what: string }
+  | { event: 'drain_started'; withinMs: number }
+  | { event: 'drain_finished'; left: number }
+  | { event: 'stalled'; ms: number }
+
+export type GatewayEventName = GatewayEvent['event']
