@@ -429,7 +429,7 @@ export class ChannelEnd {
     let at = this.#requestDueAt
     if (this.isAttached && this.#ackDueAt < at) at = this.#ackDueAt
     const settle = this.latest.deadline()
-    return settle < at ? settle : at
+    return Math.min(settle, at)
   }
 
   /** Expires requests and promotes quiet `latest` values; ACKs that are due are written by `transmit`. */

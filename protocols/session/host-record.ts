@@ -22,6 +22,8 @@ export class HostRecord {
   /** A frame or ATTACH of this life has come (A5). Until then the same life and lane are offered again (X2). */
   isConfirmed = false
   apartSince: number
+  /** Why this life began in place of another; told again with each RESET until confirmed (X2). */
+  resetWhy: ResetWhy = { reason: resetReason.lifeUnknown, hadReceived: 0 }
   /** Which attach of which link serves it now; owned by the host that keeps the record. */
   handle: object | undefined
 
@@ -83,13 +85,7 @@ export function judgeAttach(record: HostRecord | undefined, a: LinkAttach): Atta
  * A6: stores epoch and generation, forgets what they have settled, and only then reads the counters and answers. The
  * caller has killed the old handle just before: nothing that still arrives on it is taken.
  */
-export function answerAttach(
-  record: HostRecord,
-  a: LinkAttach,
-  isReset: boolean,
-  reset: ResetWhy,
-  now: number,
-): AttachAnswer {
+export function answerAttach(record: HostRecord, a: LinkAttach, isReset: boolean, now: number): AttachAnswer {
   record.epoch = a.epoch
   record.ticketGeneration = a.ticketGeneration
   const end = record.end
@@ -107,8 +103,8 @@ export function answerAttach(
         channel: a.handle,
         epoch: a.epoch,
         life: record.life,
-        reason: reset.reason,
-        hadReceived: reset.hadReceived,
+        reason: record.resetWhy.reason,
+        hadReceived: record.resetWhy.hadReceived,
         windowCount: window.count,
         windowBytes: window.bytes,
         pin: EMPTY,
