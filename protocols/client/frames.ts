@@ -8,8 +8,9 @@
 //     |  <-------- WELCOME(session, ticket ...) |
 //     |  ATTACH(epoch, ...) ------------------> | ... host
 //     |  <---- ATTACHED | RESET | STALE | ...   |
+import { skipExtensions } from '../wire/extensions.ts'
 import { KIND_EXTENDED, NAME_BYTES_MAX } from '../wire/lane-frames.ts'
-import { Reader } from '../wire/reader.ts'
+import { Reader, whole } from '../wire/reader.ts'
 import type { Writer } from '../wire/writer.ts'
 
 export const PROTOCOL_VERSION = 1
@@ -127,7 +128,10 @@ export type LooseReply = { request: number; code: number; payload: Uint8Array }
 
 const shared = new Reader()
 
-/** Opens a control frame behind its kind byte and skips its extensions; undefined where a critical one is unknown. */
+/**
+ * Opens a control frame behind its kind byte and skips its extensions; undefined where a critical one is unknown. The
+ * reader is shared: read the frame whole before opening another.
+ */
 export function openFrame(bytes: Uint8Array, start: number, end: number): Reader | undefined {
   const r = shared.over(bytes, start, end)
   const first = r.u8()
@@ -135,25 +139,10 @@ export function openFrame(bytes: Uint8Array, start: number, end: number): Reader
   return r.ok ? r : undefined
 }
 
-/** Extensions: `length | (tag varint, length varint, bytes)*`. An unknown odd tag is critical (WIRE-6). */
-function skipExtensions(r: Reader): boolean {
-  const length = r.varint()
-  if (length > r.rest) return false
-  const end = r.at + length
-  while (r.at < end) {
-    const tag = r.varint()
-    const size = r.varint()
-    if (!r.ok || size > end - r.at || tag % 2 === 1) return false
-    r.at += size
-  }
-  return r.ok && r.at === end
-}
-
-const whole = <T>(r: Reader, value: T): T | undefined => (r.ok && r.rest === 0 ? value : undefined)
-
 export function writeHello(w: Writer, hello: Hello): void {
   w.begin(clientKind.hello).varint(hello.versionMin).varint(hello.versionMax).raw(hello.nonce).end()
 }
+/** Bytes left over are ignored: HELLO is read before there is a version to speak (CLI-2.2). */
 export function readHello(r: Reader): Hello | undefined {
   const hello = { versionMin: r.varint(), versionMax: r.varint(), nonce: r.take(NONCE_BYTES) }
   return r.ok ? hello : undefined
@@ -276,7 +265,9 @@ function readRefused(r: Reader): RefusedNumber[] {
   const refused: RefusedNumber[] = []
   let number = 0
   for (let i = 0; i < count && r.ok; i++) {
-    number += r.varint()
+    const delta = r.varint()
+    number += delta
+    if (delta === 0 || number > Number.MAX_SAFE_INTEGER) r.ok = false
     refused.push({ number, code: r.varint() })
   }
   return refused
@@ -340,7 +331,7 @@ export function readInvite(r: Reader): Invite | undefined {
   })
 }
 
-/** DETACH: the client lets an alias go. AUTH_REQUIRED and LAG carry one number too. */
+/** One number: DETACH and LEAVE the alias or group, LAG the group, AUTH_REQUIRED how many ms until the gateway closes. */
 export function writeNumber(w: Writer, kind: number, value: number): void {
   w.begin(kind).varint(value).end()
 }
@@ -355,7 +346,10 @@ export function readRoute(r: Reader): { number: number; name: string } | undefin
   return whole(r, { number: r.varint(), name: r.text(NAME_BYTES_MAX) })
 }
 
-/** PING carries its sender's clock and the last measured RTT (0 unknown); PONG echoes it and adds the server's time. */
+/**
+ * PING carries its sender's clock and the last measured RTT (0 unknown); PONG echoes the clock and adds the answerer's
+ * time. LOAD: channels attached, share of its time the host's event loop is busy in thousandths.
+ */
 export function writePair(w: Writer, kind: number, first: number, second: number): void {
   w.begin(kind).varint(first).varint(second).end()
 }
@@ -370,6 +364,7 @@ export function readReauth(r: Reader): Uint8Array | undefined {
   return whole(r, r.blob(TOKEN_BYTES_MAX))
 }
 
+/** CLOSE, and what announces an end: DRAIN (retryMs: attach elsewhere within), on links also LINK_DRAIN and GOODBYE. */
 export function writeClose(w: Writer, kind: number, a: Close): void {
   w.begin(kind).varint(a.code).varint(a.retryMs).text(a.text).end()
 }

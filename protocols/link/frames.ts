@@ -17,12 +17,15 @@ import { NONCE_BYTES, PIN_BYTES_MAX, PROOF_BYTES, readCounters, readGroupPlaces 
 import { writeCounters, writeGroupPlaces } from '../client/frames.ts'
 import { NAME_BYTES_MAX } from '../wire/lane-frames.ts'
 import type { Reader } from '../wire/reader.ts'
+import { whole } from '../wire/reader.ts'
 import type { Writer } from '../wire/writer.ts'
 
 export const LINK_VERSION = 1
 export const SERVICES_PER_HOST_MAX = 256
 export const LABELS_MAX = 32
 export const EXCLUDES_MAX = 1024
+/** Longest name of a session in bytes: an actor is one too, as `service/key` (P6). */
+export const SESSION_BYTES_MAX = 2 * NAME_BYTES_MAX + 1
 
 /** Kinds 0x0c to 0x1f and 0x25 have the client protocol's numbers and bytes where the frame is the same. */
 export const linkKind = {
@@ -129,8 +132,6 @@ export type Kick = { session: string; code: number }
 /** To one actor of every host of a service: at most once, unordered (P6). */
 export type Broadcast = { from: string; service: string; route: string; payload: Uint8Array }
 
-const whole = <T>(r: Reader, value: T): T | undefined => (r.ok && r.rest === 0 ? value : undefined)
-
 export function writeLabels(w: Writer, labels: Labels): void {
   const entries = Object.entries(labels)
   w.varint(entries.length)
@@ -158,6 +159,7 @@ export function writeLinkHello(w: Writer, a: LinkHello): void {
   writeLabels(w, a.labels)
   w.end()
 }
+/** Bytes left over are ignored: HELLO is read before there is a version to speak (LNK-2.2). */
 export function readLinkHello(r: Reader): LinkHello | undefined {
   const hello: LinkHello = {
     versionMin: r.varint(),
@@ -171,10 +173,16 @@ export function readLinkHello(r: Reader): LinkHello | undefined {
   }
   const count = r.varint()
   if (count > SERVICES_PER_HOST_MAX) return undefined
-  for (let i = 0; i < count && r.ok; i++)
-    hello.services.push({ name: r.text(NAME_BYTES_MAX), weight: r.varint(), keys: r.u8(), park: r.u8() === 1 })
+  for (let i = 0; i < count && r.ok; i++) {
+    const name = r.text(NAME_BYTES_MAX)
+    const weight = r.varint()
+    const keys = r.u8()
+    // Guessing at a rule of access that this version does not know would be guessing wide (A11).
+    if (keys > keysAllowed.any) return undefined
+    hello.services.push({ name, weight, keys, park: (r.u8() & 1) === 1 })
+  }
   hello.labels = readLabels(r)
-  return whole(r, hello)
+  return r.ok ? hello : undefined
 }
 
 export function writeLinkProof(w: Writer, proof: Uint8Array): void {
@@ -200,7 +208,7 @@ export function readLinkAttach(r: Reader): LinkAttach | undefined {
     handle: r.varint(),
     epoch: r.varint(),
     ticketGeneration: r.varint(),
-    session: r.text(2 * NAME_BYTES_MAX),
+    session: r.text(SESSION_BYTES_MAX),
     user: r.text(NAME_BYTES_MAX),
     address: r.text(NAME_BYTES_MAX),
     labels: readLabels(r),
@@ -226,7 +234,7 @@ export function readOpen(r: Reader): Open | undefined {
   return whole(r, {
     handle: r.varint(),
     epoch: r.varint(),
-    from: r.text(2 * NAME_BYTES_MAX),
+    from: r.text(SESSION_BYTES_MAX),
     service: r.text(NAME_BYTES_MAX),
     key: r.text(NAME_BYTES_MAX),
     pin: r.blob(PIN_BYTES_MAX),
@@ -263,7 +271,7 @@ export function writeLocated(w: Writer, a: Located): void {
     .end()
 }
 export function readLocated(r: Reader): Located | undefined {
-  return whole(r, { id: r.varint(), here: r.u8() === 1, host: r.text(NAME_BYTES_MAX) })
+  return whole(r, { id: r.varint(), here: (r.u8() & 1) === 1, host: r.text(NAME_BYTES_MAX) })
 }
 
 /** INVITE from a host, and NO_SESSION (the same fields back) from a gateway that does not have the session (P5). */
@@ -272,7 +280,7 @@ export function writeLinkInvite(w: Writer, kind: number, a: LinkInvite): void {
 }
 export function readLinkInvite(r: Reader): LinkInvite | undefined {
   return whole(r, {
-    session: r.text(2 * NAME_BYTES_MAX),
+    session: r.text(SESSION_BYTES_MAX),
     service: r.text(NAME_BYTES_MAX),
     key: r.text(NAME_BYTES_MAX),
     life: r.u64(),
@@ -308,7 +316,7 @@ export function writeLinkLoose(w: Writer, a: LinkLoose): void {
 export function readLinkLoose(r: Reader): LinkLoose | undefined {
   const loose = {
     request: r.varint(),
-    session: r.text(2 * NAME_BYTES_MAX),
+    session: r.text(SESSION_BYTES_MAX),
     user: r.text(NAME_BYTES_MAX),
     address: r.text(NAME_BYTES_MAX),
     service: r.text(NAME_BYTES_MAX),
@@ -325,7 +333,7 @@ export function writeKick(w: Writer, a: Kick): void {
   w.begin(linkKind.kick).text(a.session).varint(a.code).end()
 }
 export function readKick(r: Reader): Kick | undefined {
-  return whole(r, { session: r.text(2 * NAME_BYTES_MAX), code: r.varint() })
+  return whole(r, { session: r.text(SESSION_BYTES_MAX), code: r.varint() })
 }
 
 export function writeBroadcast(w: Writer, a: Broadcast): void {
@@ -333,7 +341,7 @@ export function writeBroadcast(w: Writer, a: Broadcast): void {
 }
 export function readBroadcast(r: Reader): Broadcast | undefined {
   const broadcast = {
-    from: r.text(2 * NAME_BYTES_MAX),
+    from: r.text(SESSION_BYTES_MAX),
     service: r.text(NAME_BYTES_MAX),
     route: r.text(NAME_BYTES_MAX),
     payload: r.restCopy(),

@@ -16,7 +16,8 @@
 //   UNRELIABLE epoch u8 | route varint | payload
 //
 // What does not live here: what the numbers mean (session/), what is allowed (policies).
-import { Reader } from './reader.ts'
+import { EXTENSION_BYTES_MAX, judgeTags } from './extensions.ts'
+import { copyOf, Reader } from './reader.ts'
 import type { Writer } from './writer.ts'
 import { varintSize } from './writer.ts'
 
@@ -37,12 +38,13 @@ export const KIND_MASK = 0x3f
 export const KIND_SKIPPABLE = 0x80
 export const KIND_EXTENDED = 0x40
 
-/** Longest extension block, in bytes. */
-export const EXTENSION_BYTES_MAX = 256
 /** Longest key of `latest`, in bytes. */
 export const LATEST_KEY_BYTES_MAX = 64
 /** Longest name of a group, a route, a service or an actor's key, in bytes. */
 export const NAME_BYTES_MAX = 128
+
+/** Whether a frame of an unknown kind, by its first byte, is skipped; otherwise it is a violation (WIRE-5.2). */
+export const isSkippable = (first: number): boolean => (first & KIND_SKIPPABLE) !== 0
 
 /** DATA kinds carry a number and are judged, forwarded and replayed; SKIP is numbered too but never judged. */
 export const isData = (kind: number): boolean => kind >= laneKind.oneway && kind <= laneKind.fin
@@ -82,14 +84,18 @@ export class LaneFrame {
   offset = 0
   payloadStart = 0
 
+  /** A copy of the payload; valid after `readLaneBody`. */
   payload(): Uint8Array {
-    return this.bytes.slice(this.payloadStart, this.end)
+    return copyOf(this.bytes, this.payloadStart, this.end)
   }
 }
 
 const reader = new Reader()
 
-/** Reads the header that a gateway needs: kind, channel, number or epoch, route. False: malformed or not a lane frame. */
+/**
+ * Reads the header that a gateway needs: kind, channel, number or epoch, route; of an extension block only where it is.
+ * The frame borrows the bytes. False: malformed or not a lane frame (WIRE-7).
+ */
 export function readLaneHeader(frame: LaneFrame, bytes: Uint8Array, start: number, end: number): boolean {
   const r = reader.over(bytes, start, end)
   const first = r.u8()
@@ -100,7 +106,7 @@ export function readLaneHeader(frame: LaneFrame, bytes: Uint8Array, start: numbe
   frame.end = end
   if (first & KIND_EXTENDED) {
     const length = r.varint()
-    if (length > EXTENSION_BYTES_MAX || length > r.rest) return false
+    if (length === 0 || length > EXTENSION_BYTES_MAX || length > r.rest) return false
     frame.extensionStart = r.at
     r.at += length
     frame.extensionEnd = r.at
@@ -108,15 +114,27 @@ export function readLaneHeader(frame: LaneFrame, bytes: Uint8Array, start: numbe
     frame.extensionStart = frame.extensionEnd = 0
   }
   frame.channel = r.varint()
-  if (kind >= laneKind.latest) frame.epoch = r.u8()
-  else frame.number = r.u16()
+  if (kind >= laneKind.latest) {
+    frame.epoch = r.u8()
+    frame.number = 0
+  } else {
+    frame.number = r.u16()
+    frame.epoch = 0
+  }
   frame.route = hasRoute(kind) ? r.varint() : 0
   frame.bodyStart = r.at
   return r.ok
 }
 
-/** Reads the fields behind the header. False: malformed. */
+/**
+ * Reads the fields behind the header, at an end of the channel; those that the kind does not have are left as they were.
+ * False: malformed, or an extension is critical and unknown (WIRE-6.4).
+ */
 export function readLaneBody(frame: LaneFrame): boolean {
+  if (frame.extensionEnd > frame.extensionStart) {
+    const tags = reader.over(frame.bytes, frame.extensionStart, frame.extensionEnd)
+    if (!judgeTags(tags, frame.extensionEnd)) return false
+  }
   const r = reader.over(frame.bytes, frame.bodyStart, frame.end)
   switch (frame.kind) {
     case laneKind.request:

@@ -1,7 +1,7 @@
 // Reads the fields of one frame out of a borrowed buffer. A peer's bytes never make it throw: a field that does not fit
-// returns zero or empty and turns `ok` false, and the caller asks `ok` once, after the last field (WIRE-1).
+// returns zero or empty and turns `ok` false, and the caller asks `ok` once, after the last field (WIRE-1.3).
+import { decodeText } from './text.ts'
 
-const textDecoder = new TextDecoder('utf-8', { fatal: false })
 const EMPTY = new Uint8Array(0)
 
 export class Reader {
@@ -45,7 +45,7 @@ export class Reader {
     return view.getBigUint64(0, true)
   }
 
-  /** Unsigned LEB128 below 2^53, at most 8 bytes, no padding: each value has one encoding (WIRE-2). */
+  /** Unsigned LEB128 below 2^53, at most 8 bytes, no padding: each value has one encoding (WIRE-2.3). */
   varint(): number {
     const bytes = this.bytes
     if (this.at >= this.end) return this.#short()
@@ -72,7 +72,7 @@ export class Reader {
       this.#short()
       return EMPTY
     }
-    const copy = this.bytes.slice(this.at, this.at + length)
+    const copy = copyOf(this.bytes, this.at, this.at + length)
     this.at += length
     return copy
   }
@@ -94,7 +94,11 @@ export class Reader {
       this.#short()
       return ''
     }
-    const text = textDecoder.decode(this.bytes.subarray(this.at, this.at + length))
+    const text = decodeText(this.bytes, this.at, this.at + length)
+    if (text === undefined) {
+      this.#short()
+      return ''
+    }
     this.at += length
     return text
   }
@@ -109,4 +113,17 @@ export class Reader {
     this.at = this.end
     return 0
   }
+}
+
+/** A frame's fields if they fit and nothing is left over; what a later version adds goes into extensions (WIRE-1.4). */
+export const whole = <T>(r: Reader, value: T): T | undefined => (r.ok && r.rest === 0 ? value : undefined)
+
+/**
+ * A copy of bytes[start, end) that shares nothing with them. Not `slice`: what a socket delivers is a Buffer, and a
+ * Buffer's `slice` is a view of the buffer that the next read overwrites.
+ */
+export function copyOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const copy = new Uint8Array(end - start)
+  copy.set(bytes.subarray(start, end))
+  return copy
 }

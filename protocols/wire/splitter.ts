@@ -1,6 +1,7 @@
 // Cuts a byte stream into frames: `length varint | frame`. Borrows each chunk for the length of the call and copies only
 // the unfinished tail, which is bounded by the largest frame allowed at that time (WIRE-3). Whole frames inside a chunk
-// are handed out in place, as (bytes, start, end).
+// are handed out in place, as (bytes, start, end). After any result but `ok` the stream has no more frames: the caller
+// ends the connection and this splitter with it.
 
 export type FrameSink = {
   /** One whole frame without its length; the bytes are lent for the call. Returns false to stop (the peer was closed). */
@@ -10,12 +11,23 @@ export type FrameSink = {
 export const splitResult = { ok: 0, stopped: 1, tooLarge: 2, malformed: 3 } as const
 export type SplitResult = (typeof splitResult)[keyof typeof splitResult]
 
+/** Enough for 256 MiB, more than any limit; a fifth byte is malformed whatever it holds (WIRE-3.2). */
 const LENGTH_BYTES_MAX = 4
+const FIRST_TAIL_BYTES = 64
+/** A larger tail is given back once its frame is out, so that idle connections hold none. */
+const KEPT_TAIL_BYTES = 1024
+const SHORT_COPY_BYTES = 64
+const NO_BYTES = new Uint8Array(0)
+
+// What `prefix` says of a frame's length besides how long the whole is.
+const UNFINISHED = 0
+const MALFORMED = -1
+const TOO_LARGE = -2
 
 export class FrameSplitter {
   /** Largest frame taken, in bytes without its length; may be raised after authentication. */
   frameBytesMax: number
-  #tail: Uint8Array = new Uint8Array(0)
+  #tail: Uint8Array = NO_BYTES
   #tailLength = 0
 
   constructor(frameBytesMax: number) {
@@ -27,97 +39,82 @@ export class FrameSplitter {
     return this.#tailLength
   }
 
+  /** Memory reserved for them; at most twice what was received of the frame, or 1 KiB. */
+  get reservedBytes(): number {
+    return this.#tail.length
+  }
+
   receive(chunk: Uint8Array, sink: FrameSink): SplitResult {
+    const end = chunk.length
     let at = 0
-    while (this.#tailLength > 0 && at < chunk.length) {
-      const needed = this.#needed()
-      if (needed < 0) return needed === -1 ? splitResult.malformed : splitResult.tooLarge
-      const copied = Math.min(needed - this.#tailLength, chunk.length - at)
-      this.#keep(chunk, at, at + copied, needed)
+    while (this.#tailLength > 0 && at < end) {
+      // Byte by byte until the length is whole, then all the frame still wants.
+      const known = this.#prefix(this.#tail, 0, this.#tailLength)
+      const wanted = known > 0 ? known - this.#tailLength : 1
+      const copied = Math.min(wanted, end - at)
+      this.#keep(chunk, at, at + copied, known > 0 ? known : FIRST_TAIL_BYTES)
       at += copied
-      const whole = this.#needed()
-      if (whole < 0) return whole === -1 ? splitResult.malformed : splitResult.tooLarge
-      if (this.#tailLength === whole && this.#lengthKnown()) {
+      const whole = known > 0 ? known : this.#prefix(this.#tail, 0, this.#tailLength)
+      if (whole < 0) return whole === TOO_LARGE ? splitResult.tooLarge : splitResult.malformed
+      if (whole === this.#tailLength) {
         const bytes = this.#tail
-        const end = this.#tailLength
         this.#tailLength = 0
-        if (!sink.frame(bytes, lengthSize(bytes), end)) return splitResult.stopped
+        if (bytes.length > KEPT_TAIL_BYTES) this.#tail = NO_BYTES
+        if (!sink.frame(bytes, prefixSize(bytes, 0), whole)) return splitResult.stopped
       }
     }
-    const end = chunk.length
     while (at < end) {
-      let length = chunk[at]
-      let header = 1
-      if (length >= 0x80) {
-        length &= 0x7f
-        let scale = 7
-        let done = false
-        while (at + header < end && header < LENGTH_BYTES_MAX) {
-          const byte = chunk[at + header++]
-          length |= (byte & 0x7f) << scale
-          if (byte < 0x80) {
-            if (byte === 0) return splitResult.malformed
-            done = true
-            break
-          }
-          scale += 7
-        }
-        if (!done) {
-          if (header >= LENGTH_BYTES_MAX) return splitResult.malformed
-          this.#keep(chunk, at, end, end - at)
-          return splitResult.ok
-        }
-      }
-      if (length === 0) return splitResult.malformed
-      if (length > this.frameBytesMax) return splitResult.tooLarge
-      const frameEnd = at + header + length
-      if (frameEnd > end) {
-        this.#keep(chunk, at, end, header + length)
+      const first = chunk[at]
+      const whole = first > 0 && first < 0x80 && first <= this.frameBytesMax ? 1 + first : this.#prefix(chunk, at, end)
+      if (whole < 0) return whole === TOO_LARGE ? splitResult.tooLarge : splitResult.malformed
+      if (whole === UNFINISHED || whole > end - at) {
+        this.#keep(chunk, at, end, whole === UNFINISHED ? FIRST_TAIL_BYTES : whole)
         return splitResult.ok
       }
-      if (!sink.frame(chunk, at + header, frameEnd)) return splitResult.stopped
-      at = frameEnd
+      const next = at + whole
+      if (!sink.frame(chunk, at + (first < 0x80 ? 1 : prefixSize(chunk, at)), next)) return splitResult.stopped
+      at = next
     }
     return splitResult.ok
   }
 
-  /** How long the held frame is with its length, or one byte more than held while its length is not known; -1 malformed, -2 too large. */
-  #needed(): number {
+  /** How long the frame that begins at `start` is with its length; UNFINISHED while that is not known. */
+  #prefix(bytes: Uint8Array, start: number, end: number): number {
     let length = 0
-    let scale = 0
-    for (let i = 0; i < this.#tailLength; i++) {
-      const byte = this.#tail[i]
-      length |= (byte & 0x7f) << scale
+    for (let size = 0; size < LENGTH_BYTES_MAX; size++) {
+      if (start + size >= end) return UNFINISHED
+      const byte = bytes[start + size]
+      length |= (byte & 0x7f) << (7 * size)
       if (byte < 0x80) {
-        if ((byte === 0 && i > 0) || length === 0) return -1
-        return length > this.frameBytesMax ? -2 : i + 1 + length
+        if (byte === 0) return MALFORMED
+        return length > this.frameBytesMax ? TOO_LARGE : size + 1 + length
       }
-      if (i + 1 >= LENGTH_BYTES_MAX) return -1
-      scale += 7
     }
-    return this.#tailLength + 1
+    return MALFORMED
   }
 
-  #lengthKnown(): boolean {
-    for (let i = 0; i < this.#tailLength && i < LENGTH_BYTES_MAX; i++) if (this.#tail[i] < 0x80) return true
-    return false
-  }
-
-  #keep(from: Uint8Array, start: number, end: number, capacity: number): void {
-    const needed = this.#tailLength + end - start
+  /** Grown with what has come, not with what the length announces: a peer cannot reserve memory it did not send. */
+  #keep(from: Uint8Array, start: number, end: number, wanted: number): void {
+    const held = this.#tailLength
+    const needed = held + end - start
     if (this.#tail.length < needed) {
-      // Grown with what has come, not with what the length announces: a peer cannot reserve memory it did not send.
-      const grown = new Uint8Array(Math.min(Math.max(needed * 2, 64), Math.max(capacity, needed)))
-      grown.set(this.#tail.subarray(0, this.#tailLength))
+      const doubled = Math.max(needed * 2, FIRST_TAIL_BYTES)
+      const grown = new Uint8Array(Math.min(doubled, Math.max(wanted, needed)))
+      grown.set(this.#tail.subarray(0, held))
       this.#tail = grown
     }
-    for (let i = start, at = this.#tailLength; i < end; i++) this.#tail[at++] = from[i]
+    if (end - start <= SHORT_COPY_BYTES) {
+      const to = this.#tail
+      for (let i = start, at = held; i < end; i++) to[at++] = from[i]
+    } else {
+      this.#tail.set(from.subarray(start, end), held)
+    }
     this.#tailLength = needed
   }
 }
 
-function lengthSize(bytes: Uint8Array): number {
+function prefixSize(bytes: Uint8Array, start: number): number {
   let size = 1
-  while (bytes[size - 1] >= 0x80) size++
+  while (bytes[start + size - 1] >= 0x80) size++
   return size
 }

@@ -1,6 +1,7 @@
-// Appends frames to one growing buffer, so that a peer gets one write a turn. Local misuse (a number out of range, a
-// string too long) throws; whoever writes here has checked what came from a peer. The buffer is kept and reused: what
-// `view()` lends is valid until the next `begin` after `clear` (see HACKING: who owns a buffer).
+// Appends frames to one growing buffer, so that a peer gets one write a turn. A varint that is negative, not a number or
+// above 2^53 - 1 throws: that is a mistake of ours, and whoever writes here has checked what came from a peer. u8, u16 and
+// u64 write the low bits of what they get (N2). The buffer is kept and reused: what `view()` lends is valid until the
+// next `begin` after `clear` (HACKING: who owns a buffer).
 
 const textEncoder = new TextEncoder()
 const SHORT_COPY_BYTES = 64
@@ -86,6 +87,7 @@ export class Writer {
     return this
   }
 
+  /** Fractions are cut: what is measured in milliseconds may have them. */
   varint(value: number): this {
     this.ensure(8)
     if (!(value >= 0 && value <= Number.MAX_SAFE_INTEGER)) throw new RangeError(`varint out of range: ${value}`)
@@ -120,8 +122,21 @@ export class Writer {
     return this.varint(bytes.length).raw(bytes)
   }
 
+  /** A lone surrogate is written as U+FFFD: there is no UTF-8 for it. */
   text(text: string): this {
-    return this.blob(textEncoder.encode(text))
+    const length = text.length
+    if (length >= SHORT_COPY_BYTES) return this.blob(textEncoder.encode(text))
+    this.ensure(1 + length)
+    const bytes = this.bytes
+    const at = this.at + 1
+    for (let i = 0; i < length; i++) {
+      const unit = text.charCodeAt(i)
+      if (unit >= 0x80) return this.blob(textEncoder.encode(text))
+      bytes[at + i] = unit
+    }
+    bytes[this.at] = length
+    this.at = at + length
+    return this
   }
 }
 
