@@ -63,6 +63,10 @@ export type LimitSettings = {
   channelsPerSession: number
   /** What the gateway holds for one connection (W5). */
   connectionBytesMax: number
+  /** What the windows and reserved replies granted to the channels of one connection may add up to (W5). */
+  grantedBytesMax: number
+  /** What the open requests of one channel may reserve for their replies (W4, W5). */
+  replyBytesMax: number
   /** What the gateway holds for all connections together (W5). */
   queueBytesMax: number
   /** What waits on one link before its clients are no longer read (W6). */

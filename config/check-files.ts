@@ -1,0 +1,62 @@
+// The files that a configuration names: certificates, private and public keys must be there, be readable, parse and
+// belong together, found out before a listener opens and not by the first player.
+import { X509Certificate, createPrivateKey, createPublicKey } from 'node:crypto'
+import fs from 'node:fs'
+import type { Complaint } from './problems.ts'
+
+type Complain = (complaint: Complaint) => void
+
+const PEM_BYTES_MAX = 1024 * 1024
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+
+/** A certificate (the first of its chain) and its private key. */
+export function checkKeyPair(certFile: string, keyFile: string, cert: Complain, key: Complain, now: number): void {
+  const certificate = checkCertificates(certFile, cert, now)
+  const text = content(keyFile, key)
+  if (text === undefined) return
+  try {
+    const privateKey = createPrivateKey(text)
+    if (certificate && !certificate.checkPrivateKey(privateKey)) {
+      key({ what: 'the key does not belong to the certificate', got: keyFile })
+    }
+  } catch {
+    key({ what: 'does not hold a private key', got: keyFile, expected: 'PEM without a password' })
+  }
+}
+
+/** One or more certificates; returns the first. */
+export function checkCertificates(file: string, complain: Complain, now: number): X509Certificate | undefined {
+  const text = content(file, complain)
+  if (text === undefined) return undefined
+  try {
+    const certificates = (text.match(CERTIFICATE) ?? []).map((pem) => new X509Certificate(pem))
+    if (certificates.length === 0) throw new Error('empty')
+    const expired = certificates.find((certificate) => certificate.validToDate.getTime() < now)
+    if (expired) complain({ severity: 'warning', what: `the certificate expired on ${expired.validTo}`, got: file })
+    return certificates[0]
+  } catch {
+    complain({ what: 'does not hold a certificate', got: file, expected: 'PEM' })
+    return undefined
+  }
+}
+
+export function checkPublicKey(file: string, complain: Complain): void {
+  const text = content(file, complain)
+  if (text === undefined) return
+  try {
+    if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)) throw new Error('private')
+    createPublicKey(text)
+  } catch {
+    complain({ what: 'does not hold a public key', got: file, expected: 'PEM' })
+  }
+}
+
+function content(file: string, complain: Complain): string | undefined {
+  try {
+    if (fs.statSync(file).size > PEM_BYTES_MAX) throw Object.assign(new Error('size'), { code: 'larger than 1MiB' })
+    return fs.readFileSync(file, 'utf8')
+  } catch (error) {
+    complain({ what: `the file cannot be read (${(error as NodeJS.ErrnoException).code})`, got: file })
+    return undefined
+  }
+}

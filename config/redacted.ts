@@ -1,0 +1,80 @@
+// Settings written back in the words of the configuration file, every key explicit and no secret in it: what `skewer
+// config dump` prints and the admin port shows. Two of them are compared to tell an operator what a reload changes, in
+// the names that the operator wrote. Loading the dump of a configuration without secrets gives the same Settings.
+import { formatDuration, formatRate, formatSize } from './quantities.ts'
+import type { ListenerSettings, RouteSettings, Settings } from './settings.ts'
+
+export const REDACTED = '[redacted]'
+
+export type PlainConfig = { [key: string]: PlainValue }
+export type PlainValue = string | number | boolean | PlainValue[] | PlainConfig
+
+/** File names are absolute, routes are all under `routes`, keys that are not set are left out. */
+export function redactedConfig(settings: Settings): PlainConfig {
+  const { limits, times, auth, admin } = settings
+  return present({
+    version: 1,
+    name: settings.name,
+    stateDir: settings.stateDir,
+    listeners: settings.listeners.map(listenerConfig),
+    services: Object.fromEntries(settings.services.map(({ name, keys, whenAway }) => [name, { keys, whenAway }])),
+    hosts: settings.hosts.map((host) => present({ ...host, tls: host.tls && present(host.tls) })),
+    routes: settings.routes.map(routeConfig),
+    auth:
+      auth.kind === 'development'
+        ? { development: true }
+        : { jwt: present({ ...auth, kind: undefined, ...hidden(auth, 'secret') }) },
+    ticketKeys: settings.ticketKeys && present(hidden(settings.ticketKeys, 'next', 'current', 'previous')),
+    linkKey: settings.linkKey && REDACTED,
+    limits: {
+      windowCount: limits.windowCount,
+      windowBytes: formatSize(limits.windowBytes),
+      channelsPerSession: limits.channelsPerSession,
+      connectionBytesMax: formatSize(limits.connectionBytesMax),
+      grantedBytesMax: formatSize(limits.grantedBytesMax),
+      replyBytesMax: formatSize(limits.replyBytesMax),
+      queueBytesMax: formatSize(limits.queueBytesMax),
+      linkBytesMax: formatSize(limits.linkBytesMax),
+      connectionsMax: limits.connectionsMax,
+      frameBytesMax: formatSize(limits.frameBytesMax),
+      handshakeFrameBytesMax: formatSize(limits.handshakeFrameBytesMax),
+      parkedMax: limits.parkedMax,
+      looseReplyBytesMax: formatSize(limits.looseReplyBytesMax),
+    } satisfies Record<keyof Settings['limits'], PlainValue>,
+    times: {
+      handshake: formatDuration(times.handshakeMs),
+      heartbeat: formatDuration(times.heartbeatMs),
+      keep: formatDuration(times.keepMs),
+      parkMax: formatDuration(times.parkMaxMs),
+      backoffMax: formatDuration(times.backoffMaxMs),
+      drain: formatDuration(times.drainMs),
+      authUntil: formatDuration(times.authUntilMs),
+      linkHeartbeat: formatDuration(times.linkHeartbeatMs),
+      linkFlushDelay: formatDuration(times.linkFlushDelayMs),
+      goneAfter: formatDuration(times.goneAfterMs),
+    },
+    admin: present({ ...admin, ...hidden(admin, 'token') }),
+    log: { ...settings.log },
+  })
+}
+
+function listenerConfig(listener: ListenerSettings): PlainConfig {
+  const { name, transport, host, port, security, tls, path, origins } = listener
+  const web = transport === 'websocket' ? { path, origins: origins.length > 0 ? origins : undefined } : {}
+  return present({ name, transport, host, port, security, tls: tls && present(tls), ...web })
+}
+
+function routeConfig({ match, service, rate, payloadBytesMax }: RouteSettings): PlainConfig {
+  const size = payloadBytesMax === undefined ? undefined : formatSize(payloadBytesMax)
+  return present({ match, service, rate: rate && formatRate(rate), payloadBytesMax: size })
+}
+
+/** Secrets that are set, as a word that says so. */
+function hidden<T extends object>(of: T, ...keys: (keyof T)[]): Partial<Record<keyof T, string>> {
+  const set = keys.filter((key) => of[key] !== undefined)
+  return Object.fromEntries(set.map((key) => [key, REDACTED])) as Partial<Record<keyof T, string>>
+}
+
+function present(keys: { [key: string]: PlainValue | undefined }): PlainConfig {
+  return Object.fromEntries(Object.entries(keys).filter(([, value]) => value !== undefined)) as PlainConfig
+}

@@ -1,0 +1,125 @@
+// From the checked file to the Settings that the gateway runs on: names that may be left out are made, file names become
+// absolute, routes of services join the list of routes. Nothing is judged here.
+import os from 'node:os'
+import path from 'node:path'
+import { type Config, TRANSPORT_PORTS } from './schema.ts'
+import type { AuthSettings, HostSettings, ListenerSettings, RouteSettings, Settings } from './settings.ts'
+
+/** Relative file names start at `directory`. */
+export function resolveSettings(config: Config, directory: string): Settings {
+  const file = (name: string) => path.resolve(directory, name)
+  return {
+    name: config.name ?? machineName(),
+    listeners: named(
+      config.listeners.map((listener) => listenerSettings(listener, file)),
+      config,
+    ),
+    hosts: config.hosts.map((host) => hostSettings(host, file)),
+    services: Object.entries(config.services).map(([name, { keys, whenAway }]) => ({ name, keys, whenAway })),
+    routes: routeSettings(config),
+    auth: authSettings(config, file),
+    ticketKeys: config.ticketKeys,
+    stateDir: file(config.stateDir),
+    linkKey: config.linkKey,
+    limits: config.limits,
+    times: timeSettings(config),
+    admin: config.admin,
+    log: config.log,
+  }
+}
+
+type FileOf = (name: string) => string
+
+function listenerSettings(listener: Config['listeners'][number], file: FileOf): ListenerSettings {
+  const { transport, host, tls } = listener
+  const port = listener.port ?? TRANSPORT_PORTS[transport]
+  return {
+    name: listener.name ?? `${transport}-${port}`,
+    transport,
+    host: host === 'localhost' ? '127.0.0.1' : host,
+    port,
+    security: listener.security ?? (tls ? 'tls' : 'none'),
+    tls: tls && {
+      certFile: file(tls.certFile),
+      keyFile: file(tls.keyFile),
+      clientCaFile: tls.clientCaFile && file(tls.clientCaFile),
+    },
+    path: listener.path ?? '/',
+    origins: listener.origins ?? [],
+  }
+}
+
+/** Two listeners on one port (of two addresses) would get the same made-up name: the later ones are numbered. */
+function named(listeners: ListenerSettings[], config: Config): ListenerSettings[] {
+  return listeners.map((listener, i) => {
+    const same = listeners.slice(0, i).filter(({ name }) => name === listener.name).length
+    if (same === 0 || config.listeners[i].name !== undefined) return listener
+    return { ...listener, name: `${listener.name}-${same + 1}` }
+  })
+}
+
+function hostSettings(host: Config['hosts'][number], file: FileOf): HostSettings {
+  const { name, address, weight, labels, tls } = host
+  return {
+    name,
+    address,
+    security: host.security ?? (tls ? 'tls' : 'none'),
+    tls: tls && {
+      caFile: tls.caFile && file(tls.caFile),
+      certFile: tls.certFile && file(tls.certFile),
+      keyFile: tls.keyFile && file(tls.keyFile),
+      serverName: tls.serverName,
+    },
+    weight,
+    labels,
+  }
+}
+
+/** Written ones first, then those of services in their order; a service without any has all of its own name. */
+function routeSettings(config: Config): RouteSettings[] {
+  const routes: RouteSettings[] = [...config.routes]
+  for (const [service, { routes: own }] of Object.entries(config.services)) {
+    for (const route of own) routes.push({ ...route, service })
+  }
+  for (const service of Object.keys(config.services)) {
+    if (!routes.some((route) => route.service === service)) routes.push({ match: `${service}.*`, service })
+  }
+  return routes
+}
+
+function authSettings({ auth }: Config, file: FileOf): AuthSettings {
+  if (!auth?.jwt) return { kind: 'development' }
+  const { algorithms, secret, publicKeyFile, issuer, audience, userClaim } = auth.jwt
+  return {
+    kind: 'jwt',
+    algorithms,
+    secret,
+    publicKeyFile: publicKeyFile && file(publicKeyFile),
+    issuer,
+    audience,
+    userClaim,
+  }
+}
+
+function timeSettings({ times }: Config): Settings['times'] {
+  return {
+    handshakeMs: times.handshake,
+    heartbeatMs: times.heartbeat,
+    keepMs: times.keep,
+    parkMaxMs: times.parkMax,
+    backoffMaxMs: times.backoffMax,
+    drainMs: times.drain,
+    authUntilMs: times.authUntil,
+    linkHeartbeatMs: times.linkHeartbeat,
+    linkFlushDelayMs: times.linkFlushDelay,
+    goneAfterMs: times.goneAfter ?? times.keep,
+  }
+}
+
+function machineName(): string {
+  const name = os
+    .hostname()
+    .replace(/[^A-Za-z0-9_.-]/g, '-')
+    .slice(0, 64)
+  return /^[A-Za-z0-9_]/.test(name) ? name : 'gateway'
+}

@@ -1,0 +1,146 @@
+// Security that is asked for and not given, or opened further than was probably meant: certificates, proof on links
+// (L4), logins, ticket keys (T3), the admin port. What cannot work or leaves a door open is an error; what may be meant
+// so is a warning.
+import { checkCertificates, checkKeyPair, checkPublicKey } from './check-files.ts'
+import type { Checked } from './checks.ts'
+import { isLoopback } from './networks.ts'
+import type { Complaint } from './problems.ts'
+
+export const securityChecks = [
+  checkListenerSecurity,
+  checkHostTls,
+  checkLinkKey,
+  checkAuth,
+  checkPublicKeyFile,
+  checkTicketKeys,
+  checkAdmin,
+]
+
+function checkListenerSecurity({ config, settings, complain, now }: Checked): void {
+  for (const [i, listener] of settings.listeners.entries()) {
+    const written = config.listeners[i]
+    const path = ['listeners', i]
+    if (listener.security === 'tls' && !listener.tls) {
+      complain([...path, 'security'], {
+        what: 'tls needs certificates',
+        expected: 'a `tls` block with certFile and keyFile',
+      })
+    } else if (listener.security !== 'tls' && listener.tls) {
+      complain([...path, 'security'], { what: 'there is a `tls` block', got: listener.security, expected: 'tls' })
+    }
+    if (listener.tls) {
+      const { certFile, keyFile, clientCaFile } = listener.tls
+      const at = (key: string) => (complaint: Complaint) => complain([...path, 'tls', key], complaint)
+      checkKeyPair(certFile, keyFile, at('certFile'), at('keyFile'), now)
+      if (clientCaFile) checkCertificates(clientCaFile, at('clientCaFile'), now)
+    }
+    if (isLoopback(listener.host)) continue
+    if (listener.security === 'none' && written.security === undefined) {
+      const what = 'what players send to this listener is not encrypted'
+      const expected = 'a `tls` block, or `security: none` where something in front encrypts'
+      complain(path, { severity: 'warning', what, expected })
+    }
+    if (settings.auth.kind === 'development') {
+      const what = 'with development authentication, whoever reaches this address can be any user'
+      const severity = config.auth ? 'warning' : 'error'
+      complain([[...path, 'host']], {
+        severity,
+        what,
+        got: listener.host,
+        expected: '127.0.0.1, or `auth` with a `jwt` block',
+      })
+    }
+  }
+}
+
+function checkHostTls({ config, settings, complain, now }: Checked): void {
+  for (const [i, host] of settings.hosts.entries()) {
+    const path = ['hosts', i]
+    if (config.hosts[i].security === 'none' && host.tls) {
+      complain([...path, 'security'], { what: 'there is a `tls` block', got: 'none', expected: 'tls' })
+    }
+    const { caFile, certFile, keyFile } = host.tls ?? {}
+    const at = (key: string) => (complaint: Complaint) => complain([...path, 'tls', key], complaint)
+    if (caFile) checkCertificates(caFile, at('caFile'), now)
+    if (certFile && keyFile) checkKeyPair(certFile, keyFile, at('certFile'), at('keyFile'), now)
+    else if (certFile) at('certFile')({ what: 'needs its `keyFile`' })
+    else if (keyFile) at('keyFile')({ what: 'needs its `certFile`' })
+  }
+}
+
+/** L4: beyond this machine the two ends of a link prove themselves by the shared key or by certificates. */
+function checkLinkKey({ settings, complain }: Checked): void {
+  if (settings.linkKey !== undefined) return
+  for (const [i, host] of settings.hosts.entries()) {
+    if (host.address.startsWith('unix:') || host.tls?.certFile) continue
+    const name = host.address.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
+    if (isLoopback(name)) continue
+    const what = 'a host that is not on this machine needs proof of who dials it (L4)'
+    const expected = 'a `linkKey` (`skewer keygen` makes one), or `tls` with certFile and keyFile'
+    complain(['hosts', i, 'address'], { what, got: host.address, expected })
+  }
+}
+
+function checkAuth({ config, complain }: Checked): void {
+  const { auth } = config
+  if (!auth) return
+  if (!auth.development && !auth.jwt) {
+    complain(['auth'], { what: 'names no kind of login', expected: '`development: true` or a `jwt` block' })
+  }
+  if (auth.development && auth.jwt) {
+    complain(['auth', 'development'], { what: 'there is a `jwt` block as well', expected: 'one kind of login' }, 'key')
+  }
+  if (!auth.jwt) return
+  const { algorithms, secret, publicKeyFile } = auth.jwt
+  const path = ['auth', 'jwt']
+  const symmetric = algorithms.filter((algorithm) => algorithm.startsWith('HS'))
+  if (symmetric.length > 0 && symmetric.length < algorithms.length) {
+    const what = 'HS algorithms beside others let a public key pass as a secret'
+    complain([...path, 'algorithms'], { what, got: algorithms.join(', '), expected: 'HS only, or none of them' })
+  } else if (symmetric.length > 0) {
+    if (secret === undefined)
+      complain([...path, 'secret'], { what: 'is missing', expected: `a secret for ${symmetric.join(', ')}` })
+    if (publicKeyFile)
+      complain([...path, 'publicKeyFile'], { what: `means nothing for ${symmetric.join(', ')}` }, 'key')
+    if (secret !== undefined && Buffer.byteLength(secret) < 32) {
+      complain([...path, 'secret'], {
+        severity: 'warning',
+        what: 'is short enough to be guessed',
+        expected: 'at least 32 bytes',
+      })
+    }
+  } else {
+    if (secret !== undefined)
+      complain([...path, 'secret'], { what: `means nothing for ${algorithms.join(', ')}` }, 'key')
+    if (publicKeyFile === undefined) {
+      complain([...path, 'publicKeyFile'], {
+        what: 'is missing',
+        expected: `the public key for ${algorithms.join(', ')}`,
+      })
+    }
+  }
+}
+
+function checkPublicKeyFile({ settings, complain }: Checked): void {
+  if (settings.auth.kind !== 'jwt' || settings.auth.publicKeyFile === undefined) return
+  checkPublicKey(settings.auth.publicKeyFile, (complaint) => complain(['auth', 'jwt', 'publicKeyFile'], complaint))
+}
+function checkTicketKeys({ settings, complain }: Checked): void {
+  const roles = ['current', 'next', 'previous'] as const
+  for (const [i, role] of roles.entries()) {
+    const same = roles.slice(0, i).find((other) => settings.ticketKeys?.[other]?.id === settings.ticketKeys?.[role]?.id)
+    if (!same || !settings.ticketKeys?.[role]) continue
+    complain(['ticketKeys', role], { what: `is the same key as \`${same}\`` }, 'key')
+  }
+}
+
+function checkAdmin({ settings: { admin }, complain }: Checked): void {
+  if (!admin.enabled) return
+  if (!isLoopback(admin.host) && admin.token === undefined) {
+    const what = 'whoever reaches this address could operate the gateway'
+    complain(['admin', 'host'], { what, got: admin.host, expected: '127.0.0.1, or a `token`' })
+  }
+  if (admin.token !== undefined && admin.token.length < 16) {
+    complain(['admin', 'token'], { what: 'is too short', expected: 'at least 16 characters' })
+  }
+}
