@@ -1,0 +1,163 @@
+// `npm start`: brings up a gateway, an actor host, some bots and the page, as separate processes, and keeps them up. The
+// page's kill button ends the gateway with SIGKILL; it is started again at once, and play goes on.
+import type { ChildProcess } from 'node:child_process'
+import { spawn } from 'node:child_process'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:net'
+import path from 'node:path'
+import process from 'node:process'
+import { fileURLToPath } from 'node:url'
+import { parseArgs, styleText } from 'node:util'
+import { startPage } from './page-server.ts'
+
+const here = path.dirname(fileURLToPath(import.meta.url))
+const root = path.join(here, '..', '..')
+const RESTART_MS = 300
+
+const { values } = parseArgs({
+  options: {
+    'page-port': { type: 'string', default: '3000' },
+    'tcp-port': { type: 'string', default: '7777' },
+    'ws-port': { type: 'string', default: '8080' },
+    'host-port': { type: 'string', default: '7800' },
+    'admin-port': { type: 'string', default: '9902' },
+    bots: { type: 'string', default: '8' },
+    help: { type: 'boolean', short: 'h' },
+  },
+})
+if (values.help) {
+  console.log(
+    'usage: npm start -- [--page-port N] [--tcp-port N] [--ws-port N] [--host-port N] [--admin-port N] [--bots N]   (port 0: any free one)',
+  )
+  process.exit(0)
+}
+
+const ports = {
+  page: await portOf('page-port'),
+  tcp: await portOf('tcp-port'),
+  ws: await portOf('ws-port'),
+  host: await portOf('host-port'),
+  admin: await portOf('admin-port'),
+}
+
+/** The number given, or a free port for 0; a busy one ends with one clear line. */
+async function portOf(option: 'page-port' | 'tcp-port' | 'ws-port' | 'host-port' | 'admin-port'): Promise<number> {
+  const wanted = Number(values[option])
+  if (!Number.isInteger(wanted) || wanted < 0 || wanted > 65535) fail(`--${option} takes a port, not ${values[option]}`)
+  return new Promise((resolve) => {
+    const probe = createServer()
+    probe.on('error', (error: NodeJS.ErrnoException) => {
+      fail(`port ${wanted} is busy (${error.code}); choose another with: npm start -- --${option} 0`)
+    })
+    probe.listen(wanted, '127.0.0.1', () => {
+      const { port } = probe.address() as { port: number }
+      probe.close(() => resolve(port))
+    })
+  })
+}
+
+function fail(text: string): never {
+  console.error(text)
+  process.exit(1)
+}
+
+/** The demo's configuration; other ports are written into a copy of it. */
+function configFile(): string {
+  const file = path.join(here, 'skewer.yaml')
+  if (ports.tcp === 7777 && ports.ws === 8080 && ports.host === 7800 && ports.admin === 9902) return file
+  const text = readFileSync(file, 'utf8')
+    .replace('port: 7777', `port: ${ports.tcp}`)
+    .replace('port: 8080', `port: ${ports.ws}`)
+    .replace('127.0.0.1:7800', `127.0.0.1:${ports.host}`)
+    .replace('port: 9902', `port: ${ports.admin}`)
+  const folder = path.join(root, '.skewer')
+  mkdirSync(folder, { recursive: true })
+  const copy = path.join(folder, `arena-${ports.tcp}.yaml`)
+  writeFileSync(copy, text)
+  return copy
+}
+
+type Part = { name: string; args: string[]; env?: Record<string, string>; ready?: string }
+
+const config = configFile()
+const parts: Record<string, Part> = {
+  host: {
+    name: 'host',
+    args: [path.join(here, 'host.ts')],
+    env: { LISTEN: `127.0.0.1:${ports.host}` },
+    ready: 'ready',
+  },
+  gateway: { name: 'gateway', args: [path.join(root, 'bin', 'skewer'), 'run', '--config', config] },
+  bots: {
+    name: 'bots',
+    args: [path.join(here, 'bots.ts')],
+    env: { GATEWAY: `tcp://127.0.0.1:${ports.tcp}`, BOTS: String(values.bots) },
+  },
+}
+const running: Map<string, ChildProcess> = new Map()
+let isStopping = false
+let kills = 0
+
+function start(part: Part): void {
+  const child = spawn(process.execPath, part.args, {
+    cwd: root,
+    env: { ...process.env, ...part.env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  running.set(part.name, child)
+  child.stderr!.on('data', (data) => process.stderr.write(data))
+  child.stdout!.on('data', (data) => {
+    if (process.env.ARENA_VERBOSE) process.stdout.write(data)
+  })
+  child.on('exit', (exitCode, signal) => {
+    running.delete(part.name)
+    if (isStopping) return
+    console.log(styleText('yellow', `${part.name} ended (${signal ?? exitCode}); it starts again`))
+    setTimeout(() => {
+      if (!isStopping) start(part)
+    }, RESTART_MS)
+  })
+}
+
+function stop(): void {
+  if (isStopping) process.exit(1)
+  isStopping = true
+  for (const child of running.values()) child.kill('SIGTERM')
+  const limit = setTimeout(() => {
+    for (const child of running.values()) child.kill('SIGKILL')
+  }, 4000)
+  page.close()
+  const wait = setInterval(() => {
+    if (running.size > 0) return
+    clearInterval(wait)
+    clearTimeout(limit)
+    process.exit(0)
+  }, 50)
+}
+
+start(parts.host)
+start(parts.gateway)
+start(parts.bots)
+const page = await startPage({
+  port: ports.page,
+  gateways: [`ws://127.0.0.1:${ports.ws}/`],
+  killGateway: () => {
+    const gateway = running.get('gateway')
+    if (gateway === undefined) return false
+    kills++
+    console.log(styleText('red', `kill -9 ${gateway.pid} (gateway), kill number ${kills}`))
+    return gateway.kill('SIGKILL')
+  },
+})
+process.on('SIGINT', stop)
+process.on('SIGTERM', stop)
+
+const bold = (text: string) => styleText('bold', text)
+console.log(`
+  ${bold('arena')}     ${styleText('cyan', `http://127.0.0.1:${ports.page}`)}   open it in two windows
+  gateway   tcp://127.0.0.1:${ports.tcp}  ws://127.0.0.1:${ports.ws}/   admin http://127.0.0.1:${ports.admin}
+  host      arena-1 on 127.0.0.1:${ports.host}, ${values.bots} bots play
+
+  Try: steer, then "kill -9 the gateway" on the page. Play goes on and the counters of lost, doubled and
+  reordered messages stay 0.  Ctrl-C stops everything.
+`)
