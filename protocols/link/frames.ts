@@ -24,8 +24,8 @@ export const LINK_VERSION = 1
 export const SERVICES_PER_HOST_MAX = 256
 export const LABELS_MAX = 32
 export const EXCLUDES_MAX = 1024
-/** Longest name of a session in bytes: an actor is one too, as `service/key` (P6). */
-export const SESSION_BYTES_MAX = 2 * NAME_BYTES_MAX + 1
+/** Longest name of a session in bytes: an actor is one too, as `a:service/key` (P6). */
+export const SESSION_BYTES_MAX = 2 * NAME_BYTES_MAX + 3
 
 /** Kinds 0x0c to 0x1f and 0x25 have the client protocol's numbers and bytes where the frame is the same. */
 export const linkKind = {
