@@ -23,13 +23,15 @@ export interface Carrier {
   close(code: number, text: string): void
   /** Ends it at once, nothing more is sent. */
   destroy(): void
-  /** Where there is a datagram path beside the reliable one: sends one frame unreliably, false when it cannot. */
+  /** Where there is a datagram path beside the reliable one: sends one frame (without a length) unreliably, false when it cannot. */
   datagram?(frame: Uint8Array): boolean
 }
 
 /** What a carrier tells the core. `receive` lends the bytes for the call. */
 export interface CarrierEvents {
   receive(bytes: Uint8Array, now: number): void
+  /** Where the carrier has a datagram path: one frame that came on it, without a length, lent for the call. */
+  receiveDatagram?(frame: Uint8Array, now: number): void
   /** Queued bytes fell below the carrier's low mark after having been above its high mark. */
   drained(now: number): void
   /** The carrier is gone; called once, also after `close` and `destroy`. */
@@ -63,7 +65,10 @@ export interface GatewayEnvironment {
   authenticator: Authenticator
   /** Asks for one call of `Gateway.flush` at the end of this event-loop turn (setImmediate). */
   scheduleFlush(): void
-  /** Asks for a link to a configured or discovered host; answered by `Gateway.linkOpened` or `Gateway.linkFailed`. */
+  /**
+   * Asks for a link to a configured or discovered host; answered, not within the call, by `Gateway.linkOpened` or
+   * `Gateway.linkFailed`.
+   */
   dial(hostName: string): void
   /** Everything that happens, for logs, metrics and tests; called synchronously, must not throw. */
   observe(event: GatewayEvent): void

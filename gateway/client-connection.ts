@@ -1,0 +1,302 @@
+// One client's connection: the carrier's bytes cut into frames, the handshake first (client-handshake.ts), then lanes
+// (lanes.ts) and control frames. Everything kept here is an array with a bound or a number; a peer that breaks the
+// protocol is closed with a code and one line of text.
+import {
+  clientKind,
+  openFrame,
+  readAttach,
+  readLoose,
+  readNumber,
+  readPair,
+  readReauth,
+  readRoute,
+  writeClose,
+  writeLooseReply,
+  writePair,
+} from '../protocols/client/frames.ts'
+import { code, comesBack } from '../protocols/codes.ts'
+import { isSkippable, KIND_MASK, laneKind } from '../protocols/wire/lane-frames.ts'
+import type { FrameSink } from '../protocols/wire/splitter.ts'
+import { FrameSplitter, splitResult } from '../protocols/wire/splitter.ts'
+import type { Attachment } from './attachment.ts'
+import { ClientHandshake } from './client-handshake.ts'
+import { cell, drop } from './counters.ts'
+import type { Expiring } from './deadlines.ts'
+import { Deadline } from './deadlines.ts'
+import type { Arrears } from './flow.ts'
+import type { Gateway } from './gateway.ts'
+import type { Link } from './link.ts'
+import type { LooseCaller } from './loose-calls.ts'
+import { Outlet } from './outlet.ts'
+import { Announced, RouteEntry, ROUTES_MAX } from './route-numbers.ts'
+import type { Carrier, CarrierEvents } from './seams.ts'
+import type { Session } from './session.ts'
+
+export const clientState = { greeting: 0, checking: 1, open: 2, closed: 3 } as const
+
+/**
+ * Frames that cost more than they carry (control frames, frames of detached channels, repeated ACKs) come out of a bucket
+ * of this many, refilled at this rate: 1,024 routes, all attaches and their repetition fit, a flood does not.
+ */
+const CHARGE_BURST = 2500
+const CHARGES_PER_MS = 0.25
+/** Loose calls open on one connection. */
+const LOOSE_OPEN_MAX = 64
+/** What a CLOSE hints to a client that shall come back later. */
+const RETRY_MS = 1000
+
+export class ClientConnection implements CarrierEvents, FrameSink, Expiring, LooseCaller {
+  readonly outlet: Outlet
+  state: (typeof clientState)[keyof typeof clientState] = clientState.greeting
+  session: Session | undefined = undefined
+  /** T1: the generations that this client may name: the one it has shown, up to the last issued here. */
+  generationShown = 0
+  generationIssued = 0
+  /** T2: AUTH_REQUIRED was sent; no attach until a new token. */
+  isAuthExpired = false
+  readonly aliases: (Attachment | undefined)[] = []
+  /** Attachments that are not detached. */
+  channelCount = 0
+  readonly routes: (RouteEntry | undefined)[] = []
+  readonly announced = new Announced()
+  /** W6: not read because of this link, since then. */
+  pausedBy: Link | undefined = undefined
+  pausedAt = 0
+  arrears: Arrears | undefined = undefined
+  /** Time of the chunk that is being read. */
+  now: number
+  readonly openedAt: number
+  rttMs = 0
+  readonly #gateway: Gateway
+  readonly #splitter: FrameSplitter
+  readonly #handshake: ClientHandshake
+  readonly #alive = new Deadline(this)
+  #heardAt: number
+  #charges = CHARGE_BURST
+  #chargedAt: number
+  #looseOpen = 0
+
+  constructor(gateway: Gateway, carrier: Carrier, now: number) {
+    this.#gateway = gateway
+    this.outlet = new Outlet(gateway.turn, carrier, false)
+    this.now = now
+    this.openedAt = now
+    this.#heardAt = now
+    this.#chargedAt = now
+    this.#splitter = new FrameSplitter(gateway.limits.handshakeFrameBytesMax)
+    this.#handshake = new ClientHandshake(gateway, this)
+  }
+
+  get isAlive(): boolean {
+    return this.state !== clientState.closed
+  }
+
+  /** Greets the client; its handshake must be done in time. */
+  begin(): void {
+    this.#gateway.deadlines.set(this.#alive, this.now + this.#gateway.times.handshakeMs)
+    this.#handshake.greet()
+  }
+
+  // ---- carrier ----
+
+  receive(bytes: Uint8Array, now: number): void {
+    if (this.state === clientState.closed) return
+    this.now = now
+    this.#heardAt = now
+    this.#gateway.counters.cells[cell.clientBytesIn] += bytes.length
+    const result = this.#splitter.receive(bytes, this)
+    if (result === splitResult.tooLarge) this.violate('frame too large', code.too_large)
+    else if (result === splitResult.malformed) this.violate('malformed frame length')
+  }
+
+  /** One frame that came beside the ordered stream, without its length (C1). */
+  receiveDatagram(frame: Uint8Array, now: number): void {
+    if (this.state !== clientState.open) return
+    this.now = now
+    this.#heardAt = now
+    this.#gateway.counters.cells[cell.clientBytesIn] += frame.length
+    this.#gateway.lanes.datagramFromClient(this, frame)
+  }
+
+  drained(_now: number): void {
+    if (this.state !== clientState.closed) this.#gateway.flow.clientDrained(this)
+  }
+
+  closed(_now: number): void {
+    this.outlet.forget()
+    this.#end(code.detached)
+  }
+
+  // ---- frames ----
+
+  frame(bytes: Uint8Array, start: number, end: number): boolean {
+    this.#gateway.counters.cells[cell.clientFramesIn]++
+    const kind = bytes[start] & KIND_MASK
+    if (this.state === clientState.open) {
+      if (kind >= laneKind.oneway && kind <= laneKind.unreliable) {
+        return this.#gateway.lanes.fromClient(this, bytes, start, end)
+      }
+      return this.charge() && this.#control(kind, bytes, start, end)
+    }
+    return this.charge() && this.#handshake.take(kind, bytes, start, end)
+  }
+
+  #control(kind: number, bytes: Uint8Array, start: number, end: number): boolean {
+    const r = openFrame(bytes, start, end)
+    if (r === undefined) return this.violate('malformed frame')
+    switch (kind) {
+      case clientKind.attach: {
+        const a = readAttach(r)
+        return a === undefined ? this.violate('malformed ATTACH') : this.#gateway.attaches.attach(this, a, this.now)
+      }
+      case clientKind.detach: {
+        const alias = readNumber(r)
+        if (alias === undefined) return this.violate('malformed DETACH')
+        const attachment = alias < this.aliases.length ? this.aliases[alias] : undefined
+        if (attachment !== undefined) this.#gateway.attaches.letGo(attachment, code.detached)
+        return true
+      }
+      case clientKind.route: {
+        const a = readRoute(r)
+        if (a === undefined || a.number >= ROUTES_MAX) return this.violate('malformed ROUTE')
+        // L3: none is reused while announced, and nothing takes an announcement back.
+        if (this.routes[a.number] !== undefined) return this.violate('route number announced twice')
+        while (this.routes.length < a.number) this.routes.push(undefined)
+        this.routes[a.number] = new RouteEntry(a.name)
+        return true
+      }
+      case clientKind.ping: {
+        const a = readPair(r)
+        if (a === undefined) return this.violate('malformed PING')
+        this.rttMs = a.second
+        writePair(this.outlet.writer, clientKind.pong, a.first, this.#gateway.env.wallNow())
+        this.outlet.touch()
+        return true
+      }
+      case clientKind.loose:
+        return this.#loose(bytes, start, end)
+      case clientKind.reauth: {
+        const token = readReauth(r)
+        return token === undefined ? this.violate('malformed REAUTH') : this.#handshake.reauth(token)
+      }
+      case clientKind.close:
+        // The client goes; nothing more is said to it.
+        this.destroy(code.detached)
+        return false
+      default:
+        if (!isSkippable(bytes[start])) return this.violate(`frame ${kind} is not a client's`)
+        this.#gateway.counters.drops[drop.unknownKind]++
+        return true
+    }
+  }
+
+  #loose(bytes: Uint8Array, start: number, end: number): boolean {
+    const a = readLoose(openFrame(bytes, start, end)!)
+    if (a === undefined) return this.violate('malformed LOOSE')
+    const entry = a.route < this.routes.length ? this.routes[a.route] : undefined
+    if (entry === undefined) return this.violate('route number that was not announced')
+    const session = this.session!
+    this.#looseOpen++
+    if (this.#looseOpen > LOOSE_OPEN_MAX) {
+      this.looseReplied(a.request, code.too_many_requests, new Uint8Array(0))
+      return true
+    }
+    const call = {
+      request: a.request,
+      session: session.id,
+      user: session.user,
+      address: this.outlet.carrier.address,
+      route: entry.name,
+      key: a.key,
+      deadlineMs: a.deadlineMs,
+      idempotencyKey: '',
+      payload: a.payload,
+    }
+    this.#gateway.looseCalls.call(call, this, session, this.now)
+    return true
+  }
+
+  looseReplied(request: number, answer: number, payload: Uint8Array): void {
+    this.#looseOpen--
+    if (this.state !== clientState.open) return
+    if (this.outlet.held > this.#gateway.limits.connectionBytesMax && !this.#gateway.flow.clientFull(this)) return
+    writeLooseReply(this.outlet.writer, clientKind.looseReply, { request, code: answer, payload })
+    this.outlet.touch()
+  }
+
+  // ---- own life ----
+
+  /** The handshake has succeeded: frames may be of full size, and the heartbeat counts. */
+  opened(now: number): void {
+    this.state = clientState.open
+    this.#splitter.frameBytesMax = this.#gateway.limits.frameBytesMax
+    this.#gateway.deadlines.set(this.#alive, now + 2 * this.#gateway.times.heartbeatMs)
+  }
+
+  /** T1: behind the first answer of a host the next ticket is issued. */
+  issueFirstTicket(now: number): void {
+    this.#handshake.issueFirst(now)
+  }
+
+  expired(_deadline: Deadline, now: number): void {
+    if (this.state !== clientState.open) {
+      this.close(code.handshake_timeout, 'the handshake was not finished in time')
+      return
+    }
+    const silentAt = this.#heardAt + 2 * this.#gateway.times.heartbeatMs
+    if (now >= silentAt) this.close(code.idle, 'nothing was heard for two heartbeats')
+    else this.#gateway.deadlines.set(this.#alive, silentAt)
+  }
+
+  /** Takes one from the bucket of frames that cost more than they carry; false: it was empty, the connection is closed. */
+  charge(): boolean {
+    const passed = this.now - this.#chargedAt
+    if (passed > 0) {
+      this.#charges = Math.min(CHARGE_BURST, this.#charges + passed * CHARGES_PER_MS)
+      this.#chargedAt = this.now
+    }
+    if (this.#charges >= 1) {
+      this.#charges--
+      return true
+    }
+    return this.violate('too many frames that carry nothing', code.rate_limited)
+  }
+
+  /** Closes the connection because its peer broke the protocol; false, for frame handlers to return. */
+  violate(what: string, why: number = code.protocol): false {
+    if (this.state !== clientState.closed) {
+      const address = this.outlet.carrier.address
+      this.#gateway.env.observe({ event: 'peer_violation', side: 'client', address, code: why, what })
+      this.close(why, what)
+    }
+    return false
+  }
+
+  /** Ends the connection with a CLOSE to the client. Its session lives where the code comes back. */
+  close(why: number, text: string, retryMs: number = comesBack(why) ? RETRY_MS : 0): void {
+    if (this.state === clientState.closed) return
+    writeClose(this.outlet.writer, clientKind.close, { code: why, retryMs, text })
+    this.#end(why)
+    this.outlet.endAfterFlush(why, text)
+  }
+
+  /** Ends the connection at once, without a word. */
+  destroy(why: number): void {
+    if (this.state === clientState.closed) return
+    this.#end(why)
+    this.outlet.destroy()
+  }
+
+  #end(why: number): void {
+    if (this.state === clientState.closed) return
+    this.state = clientState.closed
+    const gateway = this.#gateway
+    gateway.deadlines.clear(this.#alive)
+    this.#handshake.end()
+    for (const attachment of this.aliases) {
+      if (attachment !== undefined) gateway.attaches.letGo(attachment, code.detached)
+    }
+    gateway.flow.clientGone(this)
+    gateway.connectionEnded(this, why)
+  }
+}

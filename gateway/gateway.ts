@@ -1,0 +1,278 @@
+// The gateway core, sans-IO: carriers, time, randomness and secrets are given (seams.ts), so that the process, the
+// simulator and the benches run the same machine. Calling order:
+//
+//   accept(carrier) / linkOpened(host, carrier)   hand out CarrierEvents: receive, drained, closed
+//   flush(now)       once for each env.scheduleFlush, at the end of the turn: one write a peer
+//   tick(now)        at deadline() or earlier or later; a late one counts as a stall (O1)
+//   setHosts, configure, drain, kick, call        from the operator's side
+//
+// The constructor dials the configured hosts; `env.dial` answers later, never within the call.
+// One message: client-connection -> lanes -> outlet -> link, and back. Attaching: attaches, hosts, placement, parking.
+// The gateway keeps soft state only (S5): it may die at any instruction, and the ends repair it by attaching again.
+import type { HostSettings, LimitSettings, Settings, TimeSettings } from '../config/settings.ts'
+import { writeInvite } from '../protocols/client/frames.ts'
+import { code } from '../protocols/codes.ts'
+import type { Labels, LinkInvite } from '../protocols/link/frames.ts'
+import { linkKind, writeLinkInvite } from '../protocols/link/frames.ts'
+import { Attaches } from './attaches.ts'
+import { ClientConnection } from './client-connection.ts'
+import { Counters, cell } from './counters.ts'
+import { Deadlines, STALL_MS } from './deadlines.ts'
+import { Drain } from './drain.ts'
+import { Flow } from './flow.ts'
+import { Groups } from './groups.ts'
+import { Hosts } from './hosts.ts'
+import { Lanes } from './lanes.ts'
+import { Link } from './link.ts'
+import { Locates } from './locates.ts'
+import type { LooseCall, LooseCaller } from './loose-calls.ts'
+import { LooseCalls } from './loose-calls.ts'
+import { Turn } from './outlet.ts'
+import { Parking } from './parking.ts'
+import { sealPin } from './pins.ts'
+import { RoutesDown } from './route-numbers.ts'
+import { RouteTable } from './route-table.ts'
+import type { Carrier, GatewayEnvironment } from './seams.ts'
+import { Session } from './session.ts'
+import type { HostSnapshot, SessionSnapshot } from './snapshots.ts'
+import { hostSnapshot, sessionSnapshot } from './snapshots.ts'
+
+export type GatewayOptions = {
+  /** Width of lane numbers, 16 on the wire; the simulator turns smaller rings more often (N2). */
+  numberBits?: number
+  /** Number of this worker among those of one process. */
+  worker?: number
+}
+
+type Service = Settings['services'][number]
+
+export class Gateway {
+  settings: Settings
+  limits: LimitSettings
+  times: TimeSettings
+  services: Map<string, Service>
+  routes: RouteTable
+  linkKey: Uint8Array
+  readonly env: GatewayEnvironment
+  readonly worker: number
+  /** L1: this start of this worker. */
+  readonly instance: bigint
+  readonly counters = new Counters()
+  readonly deadlines = new Deadlines()
+  readonly turn: Turn
+  readonly flow: Flow
+  readonly lanes: Lanes
+  readonly attaches: Attaches
+  readonly parking: Parking
+  readonly hostTable: Hosts
+  readonly groups: Groups
+  readonly locates: Locates
+  readonly looseCalls: LooseCalls
+  readonly routesDown = new RoutesDown()
+  readonly connections = new Set<ClientConnection>()
+  readonly links = new Set<Link>()
+  readonly #sessions = new Map<string, Session>()
+  #linkSerial = 0
+  #drain: Drain | undefined = undefined
+
+  constructor(settings: Settings, env: GatewayEnvironment, options: GatewayOptions = {}) {
+    this.settings = settings
+    this.limits = settings.limits
+    this.times = settings.times
+    this.services = new Map(settings.services.map((service) => [service.name, service]))
+    this.routes = new RouteTable(settings.routes)
+    this.linkKey = new TextEncoder().encode(settings.linkKey ?? '')
+    this.env = env
+    this.worker = options.worker ?? 0
+    const random = env.randomBytes(8)
+    this.instance = new DataView(random.buffer, random.byteOffset, 8).getBigUint64(0, true)
+    this.turn = new Turn(this.counters, () => env.scheduleFlush())
+    this.flow = new Flow(this)
+    this.lanes = new Lanes(this, options.numberBits ?? 16)
+    this.attaches = new Attaches(this)
+    this.parking = new Parking(this)
+    this.groups = new Groups(this)
+    this.locates = new Locates(this)
+    this.looseCalls = new LooseCalls(this)
+    this.hostTable = new Hosts(this, env.now())
+    this.hostTable.set(settings.hosts, env.now())
+  }
+
+  // ---- carriers ----
+
+  /** Takes a client's carrier; what is returned wants its events. */
+  accept(carrier: Carrier, now: number): ClientConnection {
+    const connection = new ClientConnection(this, carrier, now)
+    this.connections.add(connection)
+    this.counters.cells[cell.connectionsAccepted]++
+    this.counters.cells[cell.connectionsOpen] = this.connections.size
+    this.env.observe({ event: 'connection_opened', transport: carrier.transport, address: carrier.address })
+    connection.begin()
+    if (this.#drain !== undefined) connection.close(code.going_away, 'this gateway is draining')
+    else if (this.connections.size > this.limits.connectionsMax)
+      connection.close(code.admission, 'too many connections')
+    return connection
+  }
+
+  /** Takes the carrier to a host that `env.dial` asked for. */
+  linkOpened(hostName: string, carrier: Carrier, now: number): Link {
+    const link = new Link(this, this.hostTable.forLink(hostName, now), carrier, now)
+    this.links.add(link)
+    return link
+  }
+
+  linkFailed(hostName: string, why: string, now: number): void {
+    const host = this.hostTable.forLink(hostName, now)
+    this.env.observe({ event: 'link_refused', host: hostName, code: code.host_away, text: why })
+    this.hostTable.redial(host, now)
+  }
+
+  // ---- turns and time ----
+
+  /** The end of an event-loop turn: every peer that has something waiting gets it in one write. */
+  flush(_now: number): void {
+    this.turn.begin()
+    this.lanes.flushSkips()
+    this.turn.flush()
+    this.flow.afterFlush()
+  }
+
+  /** When `tick` is wanted next; Infinity: not before something else happens. */
+  deadline(): number {
+    return this.deadlines.next()
+  }
+
+  tick(now: number): void {
+    const late = now - this.deadlines.next()
+    if (late > STALL_MS) {
+      // O1: the process stood still; what peers sent meanwhile must be read before anybody is declared silent.
+      this.deadlines.shift(late, now + STALL_MS)
+      this.counters.cells[cell.stalls]++
+      this.env.observe({ event: 'stalled', ms: late })
+    }
+    this.deadlines.expire(now)
+  }
+
+  // ---- sessions ----
+
+  joinSession(connection: ClientConnection, id: string, user: string, labels: Labels): void {
+    let session = this.#sessions.get(id)
+    if (session === undefined) {
+      session = new Session(id, user, labels)
+      this.#sessions.set(id, session)
+      this.counters.cells[cell.sessionsOpen] = this.#sessions.size
+    }
+    session.connections.push(connection)
+    connection.session = session
+  }
+
+  connectionEnded(connection: ClientConnection, why: number): void {
+    this.connections.delete(connection)
+    this.counters.cells[cell.connectionsOpen] = this.connections.size
+    this.counters.closedByCode[Math.min(why, 1023)]++
+    const session = connection.session
+    if (session !== undefined) {
+      session.connections.splice(session.connections.indexOf(connection), 1)
+      if (session.connections.length === 0) this.#sessions.delete(session.id)
+      this.counters.cells[cell.sessionsOpen] = this.#sessions.size
+    }
+    const { transport, address } = connection.outlet.carrier
+    this.env.observe({
+      event: 'connection_closed',
+      transport,
+      address,
+      code: why,
+      session: session?.id,
+      user: session?.user,
+    })
+    this.#drain?.connectionEnded()
+  }
+
+  /** P5: a host has something for a session: its newest connection is invited, with a pin to that host. */
+  invite(link: Link, a: LinkInvite): void {
+    this.counters.cells[cell.invites]++
+    const session = this.#sessions.get(a.session)
+    if (session === undefined || !this.services.has(a.service)) {
+      writeLinkInvite(link.outlet.writer, linkKind.noSession, a)
+      link.outlet.touch()
+      return
+    }
+    const connection = session.connections[session.connections.length - 1]
+    const pin = sealPin(this.env.sealer, a.session, a.service, a.key, link.host.name)
+    writeInvite(connection.outlet.writer, { service: a.service, key: a.key, life: a.life, pin })
+    connection.outlet.touch()
+  }
+
+  /** Closes a session's connections here, with a code that does not come back unless told otherwise (X4). */
+  kick(session: string, why: number): boolean {
+    const found = this.#sessions.get(session)
+    if (found === undefined) return false
+    const reason = why === code.ok ? code.kicked : why
+    for (const connection of found.connections.slice()) connection.close(reason, 'the session was ended')
+    return true
+  }
+
+  /** A loose call from outside any connection: HTTP (H1). */
+  call(call: LooseCall, caller: LooseCaller, now: number): void {
+    this.looseCalls.call(call, caller, undefined, now)
+  }
+
+  // ---- the operator ----
+
+  /** The list of configuration or discovery has changed. */
+  setHosts(list: readonly HostSettings[], now: number): void {
+    this.hostTable.set(list, now)
+  }
+
+  /** Swaps in a checked configuration: routes, services, limits and times from the next frame on, hosts as `setHosts`. */
+  configure(settings: Settings, now: number): void {
+    this.settings = settings
+    this.limits = settings.limits
+    this.times = settings.times
+    this.services = new Map(settings.services.map((service) => [service.name, service]))
+    this.routes = new RouteTable(settings.routes)
+    this.linkKey = new TextEncoder().encode(settings.linkKey ?? '')
+    this.hostTable.set(settings.hosts, now)
+  }
+
+  /** Stops being ready and lets every client go within this time; `drain_finished` tells when none is left. */
+  drain(withinMs: number, now: number): void {
+    this.#drain ??= new Drain(this, withinMs, now)
+  }
+
+  readiness(): { ready: boolean; reasons: string[] } {
+    const reasons: string[] = []
+    if (this.#drain !== undefined) reasons.push('draining')
+    if (this.counters.cells[cell.linksOpen] === 0) reasons.push('no host is linked')
+    return { ready: reasons.length === 0, reasons }
+  }
+
+  /** The sessions connected here, at most `max`. */
+  sessions(max = 1000): SessionSnapshot[] {
+    const found: SessionSnapshot[] = []
+    for (const session of this.#sessions.values()) {
+      if (found.length >= max) break
+      found.push(sessionSnapshot(session))
+    }
+    return found
+  }
+
+  session(id: string): SessionSnapshot | undefined {
+    const session = this.#sessions.get(id)
+    return session === undefined ? undefined : sessionSnapshot(session)
+  }
+
+  hosts(): HostSnapshot[] {
+    return Array.from(this.hostTable.all(), hostSnapshot)
+  }
+
+  takeLinkSerial(): number {
+    return ++this.#linkSerial
+  }
+
+  /** In [0, 1), for jitter. */
+  random(): number {
+    const bytes = this.env.randomBytes(4)
+    return (bytes[0] + bytes[1] * 256 + bytes[2] * 65_536) / 2 ** 24
+  }
+}

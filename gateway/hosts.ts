@@ -1,0 +1,194 @@
+// All hosts: which are known (P3), which one a new actor goes to (P2), when to dial again, when one is declared gone.
+//
+//   configured ---dial---> linked ---link lost---> away ---goneAfter | GOODBYE | removed---> gone
+//        ^                    ^----------- redial -----|                                      |
+//        '---------------------------------- a new link makes it known again ----------------'
+import type { HostSettings } from '../config/settings.ts'
+import { code } from '../protocols/codes.ts'
+import type { Gateway } from './gateway.ts'
+import { Host } from './host.ts'
+import type { Link } from './link.ts'
+import type { ParkingLot } from './parking.ts'
+import { hashName, placementScore } from './placement.ts'
+import { channelName } from './session.ts'
+
+const FIRST_BACKOFF_MS = 100
+
+export class Hosts {
+  readonly #gateway: Gateway
+  readonly #byName = new Map<string, Host>()
+  #startedAt: number
+
+  constructor(gateway: Gateway, now: number) {
+    this.#gateway = gateway
+    this.#startedAt = now
+  }
+
+  all(): IterableIterator<Host> {
+    return this.#byName.values()
+  }
+
+  /** Takes the list of configuration or discovery: dials new hosts, drains and forgets those that are no longer in it. */
+  set(list: readonly HostSettings[], now: number): void {
+    const names = new Set<string>()
+    for (const settings of list) {
+      names.add(settings.name)
+      const host = this.#byName.get(settings.name)
+      if (host === undefined) this.#add(settings.name, settings, now)
+      else this.#update(host, settings, now)
+    }
+    for (const host of this.#byName.values()) {
+      if (host.settings !== undefined && !names.has(host.name)) this.#remove(host, now)
+    }
+  }
+
+  #add(name: string, settings: HostSettings | undefined, now: number): Host {
+    const host = new Host(this.#gateway, name, settings, now)
+    this.#byName.set(name, host)
+    this.#gateway.deadlines.set(host.goneAt, now + this.#gateway.times.goneAfterMs)
+    if (settings !== undefined) this.dial(host)
+    return host
+  }
+
+  #update(host: Host, settings: HostSettings, now: number): void {
+    const isMoved =
+      host.settings === undefined ||
+      host.settings.address !== settings.address ||
+      host.settings.security !== settings.security
+    host.settings = settings
+    if (host.isRemoved) {
+      host.isRemoved = false
+      this.#gateway.deadlines.clear(host.removedAt)
+    }
+    if (isMoved)
+      for (const link of host.links.slice()) link.close(code.going_away, 'the address of the host changed', now)
+    if (host.links.length === 0 && host.dialAt.slot === -1) this.dial(host)
+  }
+
+  /** V39: its channels go on until it is drained; then its pins are given up. */
+  #remove(host: Host, now: number): void {
+    host.settings = undefined
+    host.isRemoved = true
+    this.#gateway.deadlines.clear(host.dialAt)
+    const wait = host.current === undefined ? 0 : this.#gateway.times.drainMs
+    this.#gateway.deadlines.set(host.removedAt, now + wait)
+  }
+
+  finishRemoval(host: Host, now: number): void {
+    this.declareGone(host, 'removed', now)
+    for (const link of host.links.slice()) link.close(code.going_away, 'the host was removed', now)
+    this.#byName.delete(host.name)
+  }
+
+  /** Asks the process for a link, unless one is there or on its way. */
+  dial(host: Host): void {
+    if (host.settings === undefined || host.isDialing || host.current !== undefined) return
+    host.isDialing = true
+    this.#gateway.env.dial(host.name)
+  }
+
+  /** A dial did not succeed, or a link ended: again after a while that doubles, with jitter. */
+  redial(host: Host, now: number): void {
+    host.isDialing = false
+    if (host.settings === undefined || host.current !== undefined) return
+    const longest = Math.min(this.#gateway.times.backoffMaxMs, FIRST_BACKOFF_MS * 2 ** Math.min(host.attempts, 16))
+    host.attempts++
+    this.#gateway.deadlines.set(host.dialAt, now + longest * (0.5 + 0.5 * this.#gateway.random()))
+  }
+
+  /** The host of a link that was opened, whether configured or not. */
+  forLink(name: string, now: number): Host {
+    return this.#byName.get(name) ?? this.#add(name, undefined, now)
+  }
+
+  /**
+   * The host that a pin or a NOT_HERE names; undefined: it is gone. A gateway that has not been up for `goneAfter` cannot
+   * know that a host it never met is gone: such a host is waited for (P3).
+   */
+  named(name: string, now: number): Host | undefined {
+    const host = this.#byName.get(name)
+    if (host !== undefined) return host.isGone ? undefined : host
+    const goneAt = this.#startedAt + this.#gateway.times.goneAfterMs
+    if (now >= goneAt) return undefined
+    const unmet = this.#add(name, undefined, now)
+    this.#gateway.deadlines.set(unmet.goneAt, goneAt)
+    return unmet
+  }
+
+  /** P2: over all known hosts, linked here or not. */
+  choose(service: string, key: string): Host | undefined {
+    const actorHash = hashName(channelName(service, key))
+    let best: Host | undefined
+    let bestScore = 0
+    for (const host of this.#byName.values()) {
+      const weight = host.weightFor(service)
+      if (weight === 0) continue
+      const score = placementScore(host.nameHash, actorHash, weight)
+      if (score > bestScore || (score === bestScore && best !== undefined && host.name < best.name)) {
+        best = host
+        bestScore = score
+      }
+    }
+    return best
+  }
+
+  /** A link has proved itself: its host is known, and what waited for it goes on. */
+  linked(link: Link, now: number): void {
+    const host = link.host
+    host.isDialing = false
+    host.attempts = 0
+    const deadlines = this.#gateway.deadlines
+    deadlines.clear(host.dialAt)
+    deadlines.clear(host.goneAt)
+    host.isGone = false
+    host.isDraining = false
+    host.offers = new Map(link.offers.map((offer) => [offer.name, offer]))
+    host.links.push(link)
+    // L1: another instance of the same name is a restart; what its predecessor held is lost.
+    for (const older of host.links.slice()) {
+      if (older.instance !== link.instance) older.close(code.host_lost, 'the host has restarted', now)
+    }
+    this.#choose(host)
+    this.#gateway.env.observe({ event: 'host_known', host: host.name, services: [...host.offers.keys()] })
+    host.lot.release(now)
+    this.#gateway.parking.nowhere.release(now)
+  }
+
+  unlinked(link: Link, now: number): void {
+    const host = link.host
+    const at = host.links.indexOf(link)
+    if (at !== -1) host.links.splice(at, 1)
+    this.#choose(host)
+    if (host.current !== undefined) return
+    host.awaySince = now
+    if (!host.isGone) this.#gateway.deadlines.set(host.goneAt, now + this.#gateway.times.goneAfterMs)
+    this.redial(host, now)
+  }
+
+  #choose(host: Host): void {
+    let newest: Link | undefined
+    for (const link of host.links) if (newest === undefined || link.serial >= newest.serial) newest = link
+    host.current = newest
+  }
+
+  /** P3: no longer known, its pins are given up; what waited for it is placed anew. */
+  declareGone(host: Host, reason: string, now: number): void {
+    const gateway = this.#gateway
+    gateway.deadlines.clear(host.goneAt)
+    gateway.deadlines.clear(host.removedAt)
+    if (host.isGone) return
+    host.isGone = true
+    gateway.env.observe({ event: 'host_gone', host: host.name, reason })
+    host.lot.release(now)
+    // One that nobody configured is forgotten, except while "never met" would still mean "wait for it".
+    const isForgotten = host.settings === undefined && !host.isRemoved && host.links.length === 0
+    if (isForgotten && now >= this.#startedAt + gateway.times.goneAfterMs) this.#byName.delete(host.name)
+  }
+
+  /** Whether what waits in this lot could get further now. */
+  canRelease(lot: ParkingLot): boolean {
+    if (lot === this.#gateway.parking.nowhere) return false
+    for (const host of this.#byName.values()) if (host.lot === lot) return host.isGone || host.current !== undefined
+    return true
+  }
+}

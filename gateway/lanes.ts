@@ -1,0 +1,348 @@
+// One message through the gateway, both ways: read the header, find the attachment, check the number, judge, write it anew
+// under the other side's numbers. Nothing here allocates, awaits or looks anything up by a string once a route is known.
+//
+//   client --alias,n,route--> judge (R1) --handle,n,route'--> host         the number never changes (S5)
+//   refused n: REJECT(n) to the client at once, SKIP(n, count) to the host in its place; a run is one SKIP
+//
+// Frames of a channel that is detached are dropped; frames that no honest client can send close it (`protocol`).
+import { code } from '../protocols/codes.ts'
+import {
+  expandNumber,
+  forwardLane,
+  LaneFrame,
+  laneKind,
+  readLaneBody,
+  readLaneHeader,
+  writeReject,
+  writeSkip,
+} from '../protocols/wire/lane-frames.ts'
+import type { Attachment } from './attachment.ts'
+import { attachState } from './attachment.ts'
+import type { ClientConnection } from './client-connection.ts'
+import { cell, drop } from './counters.ts'
+import type { Gateway } from './gateway.ts'
+import type { Link } from './link.ts'
+import type { RouteEntry } from './route-numbers.ts'
+import type { Rule } from './route-table.ts'
+
+/** A SKIP never covers more than the largest window and what does not count in it (N2, R2). */
+const SKIP_COUNT_MAX = 2 ** 14 + 65
+
+export class Lanes {
+  readonly #gateway: Gateway
+  readonly #frame = new LaneFrame()
+  readonly #mask: number
+  /** Attachments with a run of refusals whose SKIP is still to be written, at the latest at the end of the turn. */
+  readonly #skipping: Attachment[] = []
+  #retryMs = 0
+
+  constructor(gateway: Gateway, numberBits: number) {
+    this.#gateway = gateway
+    this.#mask = 2 ** numberBits - 1
+  }
+
+  // ---- from a client ----
+
+  /** Takes one lane frame of a client; false when that closed the connection. */
+  fromClient(connection: ClientConnection, bytes: Uint8Array, start: number, end: number): boolean {
+    const frame = this.#frame
+    if (!readLaneHeader(frame, bytes, start, end)) return connection.violate('malformed lane frame')
+    const aliases = connection.aliases
+    const attachment = frame.channel < aliases.length ? aliases[frame.channel] : undefined
+    if (attachment === undefined) return connection.violate('lane frame on an alias that was never attached')
+    if (attachment.state !== attachState.attached) {
+      // Behind a DETACHED of ours in flight this is honest (A10); before ATTACHED it is not (A3, A7).
+      if (attachment.state !== attachState.detached) return connection.violate('lane frame before ATTACHED')
+      this.#gateway.counters.drops[drop.detachedAlias]++
+      return connection.charge()
+    }
+    const kind = frame.kind
+    if (kind <= laneKind.request) return this.#messageUp(connection, attachment, frame)
+    if (kind >= laneKind.latest) return this.#unnumberedUp(connection, attachment, frame)
+    if (kind === laneKind.ack) return this.#ackUp(connection, attachment, frame)
+    if (kind === laneKind.replay || kind === laneKind.reject) return connection.violate('a host frame from a client')
+    if (!this.#inOrderUp(attachment, frame)) return connection.charge()
+    if (kind === laneKind.skip) {
+      if (!this.#skipUp(attachment, frame)) return connection.violate('malformed SKIP')
+    } else {
+      attachment.nextUp++
+    }
+    this.#forwardUp(connection, attachment, frame, 0)
+    return true
+  }
+
+  /** A frame that came beside the ordered stream: unnumbered or nothing (C1). Never a reason to close. */
+  datagramFromClient(connection: ClientConnection, bytes: Uint8Array): void {
+    const frame = this.#frame
+    if (readLaneHeader(frame, bytes, 0, bytes.length) && frame.kind >= laneKind.latest) {
+      const attachment = frame.channel < connection.aliases.length ? connection.aliases[frame.channel] : undefined
+      if (attachment?.state === attachState.attached && connection.routes[frame.route] !== undefined) {
+        this.#unnumberedUp(connection, attachment, frame)
+        return
+      }
+    }
+    this.#gateway.counters.drops[drop.datagram]++
+  }
+
+  #messageUp(connection: ClientConnection, attachment: Attachment, frame: LaneFrame): boolean {
+    const entry = frame.route < connection.routes.length ? connection.routes[frame.route] : undefined
+    if (entry === undefined) return connection.violate('route number that was not announced')
+    if (!this.#inOrderUp(attachment, frame)) return connection.charge()
+    const rule = entry.rule(this.#gateway.routes, attachment.service)
+    if (rule === undefined) {
+      this.#refuse(connection, attachment, entry.name, code.no_route, 0)
+      return true
+    }
+    if (rule.rate !== undefined || rule.payloadBytesMax !== Infinity) {
+      const verdict = this.#judge(connection, attachment, rule, frame)
+      if (verdict !== code.ok) {
+        if (verdict === code.protocol) return connection.violate('malformed message')
+        this.#refuse(connection, attachment, entry.name, verdict, this.#retryMs)
+        return true
+      }
+    }
+    attachment.nextUp++
+    if (attachment.skipCount > 0) this.#writeSkip(attachment)
+    const link = attachment.link!
+    const number = link.routes.numberOf(entry, rule.match, link.outlet.writer)
+    this.#forwardUp(connection, attachment, frame, number)
+    return true
+  }
+
+  #unnumberedUp(connection: ClientConnection, attachment: Attachment, frame: LaneFrame): boolean {
+    const entry = frame.route < connection.routes.length ? connection.routes[frame.route] : undefined
+    if (entry === undefined) return connection.violate('route number that was not announced')
+    if (frame.epoch !== (attachment.epoch & 0xff)) {
+      this.#gateway.counters.drops[drop.staleEpoch]++
+      return connection.charge()
+    }
+    const link = attachment.link!
+    if (link.isFull) {
+      this.#gateway.counters.drops[drop.fullLink]++
+      return true
+    }
+    const rule = entry.rule(this.#gateway.routes, attachment.service)
+    if (rule === undefined || this.#judge(connection, attachment, rule, frame) !== code.ok) {
+      this.#gateway.counters.drops[drop.refusedUnnumbered]++
+      return true
+    }
+    this.#forwardUp(connection, attachment, frame, link.routes.numberOf(entry, rule.match, link.outlet.writer))
+    return true
+  }
+
+  /** W5: what was not written to the client cannot have been settled by it. */
+  #ackUp(connection: ClientConnection, attachment: Attachment, frame: LaneFrame): boolean {
+    const written = attachment.nextDown - 1
+    const acked = expandNumber(frame.number, written, this.#mask)
+    if (acked > written) return connection.violate('ACK beyond what was sent')
+    if (acked <= attachment.ackedDown) return connection.charge()
+    attachment.ackedDown = acked
+    this.#forwardUp(connection, attachment, frame, 0)
+    return true
+  }
+
+  /** The withdrawn or refused numbers of the client itself (N4, R3): passed unjudged. */
+  #skipUp(attachment: Attachment, frame: LaneFrame): boolean {
+    if (!readLaneBody(frame) || frame.count < 1 || frame.count > SKIP_COUNT_MAX) return false
+    attachment.nextUp += frame.count
+    return true
+  }
+
+  #forwardUp(connection: ClientConnection, attachment: Attachment, frame: LaneFrame, route: number): void {
+    if (attachment.skipCount > 0) this.#writeSkip(attachment)
+    const link = attachment.link!
+    const outlet = link.outlet
+    forwardLane(outlet.writer, frame, attachment.handle, route)
+    outlet.touch()
+    this.#gateway.counters.cells[cell.linkFramesOut]++
+    if (outlet.held > link.bytesMax) this.#gateway.flow.linkFull(link, connection)
+  }
+
+  /** N3: the next number or nothing; below is dropped, above closes the handle. */
+  #inOrderUp(attachment: Attachment, frame: LaneFrame): boolean {
+    const next = attachment.nextUp
+    if (frame.number === (next & this.#mask)) return true
+    if (expandNumber(frame.number, next, this.#mask) < next) this.#gateway.counters.drops[drop.duplicate]++
+    else this.#gateway.attaches.end(attachment, code.protocol, 0, 'a number was left out')
+    return false
+  }
+
+  /** R1, R4: size from the header, then the rate. Returns the code that refuses, and leaves the hint in `#retryMs`. */
+  #judge(connection: ClientConnection, attachment: Attachment, rule: Rule, frame: LaneFrame): number {
+    this.#retryMs = 0
+    if (rule.payloadBytesMax !== Infinity) {
+      if (!readLaneBody(frame)) return code.protocol
+      if (frame.end - frame.payloadStart > rule.payloadBytesMax) return code.too_large
+    }
+    const rate = rule.rate
+    if (rate === undefined) return code.ok
+    const buckets = connection.session!.buckets(this.#gateway.routes)
+    if (buckets.take(rule.index, rate.perSecond, rate.burst, 1, connection.now)) return code.ok
+    if (frame.kind <= laneKind.request && attachment.nextUp <= attachment.sentAtAttach) {
+      if (this.#takeCredit(attachment, rule)) return code.ok
+    }
+    this.#retryMs = Math.min(buckets.waitMs(rule.index, rate.perSecond, 1), 60_000)
+    return code.rate_limited
+  }
+
+  /** R6: replay has min(window, rate x quietFor) tokens more, a rule. */
+  #takeCredit(attachment: Attachment, rule: Rule): boolean {
+    attachment.credit ??= new Float64Array(this.#gateway.routes.ruleCount).fill(-1)
+    const credit = attachment.credit
+    if (rule.index >= credit.length) return false
+    if (credit[rule.index] < 0) {
+      const earned = (rule.rate!.perSecond * attachment.quietForMs) / 1000
+      credit[rule.index] = Math.min(attachment.windowCount, earned)
+    }
+    if (credit[rule.index] < 1) return false
+    credit[rule.index]--
+    return true
+  }
+
+  /** R1: the client is told at once, the host in the message's place. */
+  #refuse(connection: ClientConnection, attachment: Attachment, route: string, refusal: number, retryMs: number): void {
+    const number = attachment.nextUp++
+    const counters = this.#gateway.counters
+    counters.cells[cell.messagesRefused]++
+    counters.refusedByCode[refusal]++
+    if (attachment.skipCount > 0) {
+      if (attachment.skipCode === refusal) attachment.skipCount++
+      else this.#writeSkip(attachment)
+    }
+    if (attachment.skipCount === 0) {
+      // The first of a run; pushed even if an earlier run of this turn is in the list already.
+      attachment.skipFrom = number
+      attachment.skipCount = 1
+      attachment.skipCode = refusal
+      attachment.skipRoute = route
+      this.#skipping.push(attachment)
+      this.#gateway.turn.schedule()
+    }
+    writeReject(connection.outlet.writer, attachment.channel, number & this.#mask, refusal, retryMs)
+    connection.outlet.touch()
+    counters.cells[cell.clientFramesOut]++
+    if (connection.outlet.held > this.#gateway.limits.connectionBytesMax) this.#gateway.flow.clientFull(connection)
+  }
+
+  #writeSkip(attachment: Attachment): void {
+    const outlet = attachment.link!.outlet
+    writeSkip(
+      outlet.writer,
+      attachment.handle,
+      attachment.skipFrom & this.#mask,
+      attachment.skipCount,
+      attachment.skipCode,
+    )
+    outlet.touch()
+    this.#gateway.counters.cells[cell.linkFramesOut]++
+    this.#gateway.env.observe({
+      event: 'message_refused',
+      session: attachment.sessionName,
+      route: attachment.skipRoute,
+      code: attachment.skipCode,
+      count: attachment.skipCount,
+    })
+    attachment.skipCount = 0
+  }
+
+  /** Writes the SKIPs of this turn that no later message has written yet. */
+  flushSkips(): void {
+    const skipping = this.#skipping
+    for (let i = 0; i < skipping.length; i++) this.settleSkip(skipping[i])
+    skipping.length = 0
+  }
+
+  /** What was refused is told to the host before its handle closes. */
+  settleSkip(attachment: Attachment): void {
+    if (attachment.skipCount > 0 && attachment.link !== undefined) this.#writeSkip(attachment)
+    attachment.skipCount = 0
+  }
+
+  // ---- from a link ----
+
+  /** Takes one lane frame of a host; false when that closed the link. */
+  fromLink(link: Link, bytes: Uint8Array, start: number, end: number): boolean {
+    const frame = this.#frame
+    if (!readLaneHeader(frame, bytes, start, end)) return link.violate('malformed lane frame')
+    const attachment = link.handles.at(frame.channel)?.attachment
+    if (attachment === undefined) {
+      this.#gateway.counters.drops[drop.closedHandle]++
+      return true
+    }
+    if (attachment.state !== attachState.attached) {
+      this.#gateway.counters.drops[drop.beforeAttached]++
+      return true
+    }
+    let entry: RouteEntry | undefined
+    if (frame.kind <= laneKind.request || frame.kind === laneKind.replay || frame.kind >= laneKind.latest) {
+      entry = frame.route < link.hostRoutes.length ? link.hostRoutes[frame.route] : undefined
+      if (entry === undefined) return link.violate('route number that was not announced')
+    }
+    if (frame.channel & 1) return this.#relay(link, attachment, frame, entry, true)
+    if (frame.kind <= laneKind.skip && !this.#inOrderDown(attachment, frame)) return true
+    if (attachment.origin !== undefined) return this.#relay(link, attachment, frame, entry, false)
+    return this.#down(link, attachment, frame, entry)
+  }
+
+  #down(link: Link, attachment: Attachment, frame: LaneFrame, entry: RouteEntry | undefined): boolean {
+    const connection = attachment.connection!
+    const outlet = connection.outlet
+    let route = 0
+    if (frame.kind >= laneKind.latest) {
+      route = this.#gateway.routesDown.numberOf(entry!)
+      if (route === -1) return link.violate('too many routes')
+      if (this.#gateway.flow.divert(connection, attachment, frame, route)) return true
+    } else if (outlet.held > this.#gateway.limits.connectionBytesMax) {
+      if (!this.#gateway.flow.clientFull(connection)) return true
+    }
+    if (entry !== undefined) {
+      route = this.#gateway.routesDown.numberOf(entry)
+      if (route === -1) return link.violate('too many routes')
+      if (!connection.announced.has(route)) connection.announced.announce(route, entry.name, outlet.writer)
+    }
+    forwardLane(outlet.writer, frame, attachment.channel, route)
+    outlet.touch()
+    this.#gateway.counters.cells[cell.clientFramesOut]++
+    return true
+  }
+
+  #inOrderDown(attachment: Attachment, frame: LaneFrame): boolean {
+    const next = attachment.nextDown
+    if (frame.number !== (next & this.#mask)) {
+      if (expandNumber(frame.number, next, this.#mask) < next) this.#gateway.counters.drops[drop.duplicate]++
+      else this.#gateway.attaches.hostBroke(attachment, 'a number was left out')
+      return false
+    }
+    if (frame.kind !== laneKind.skip) {
+      attachment.nextDown++
+      return true
+    }
+    if (!readLaneBody(frame) || frame.count < 1 || frame.count > SKIP_COUNT_MAX) {
+      this.#gateway.attaches.hostBroke(attachment, 'malformed SKIP')
+      return false
+    }
+    attachment.nextDown += frame.count
+    return true
+  }
+
+  /** P6: both ends are hosts. Upward the numbers are checked as a client's are; nothing is judged. */
+  #relay(link: Link, attachment: Attachment, frame: LaneFrame, entry: RouteEntry | undefined, isUp: boolean): boolean {
+    if (isUp && frame.kind <= laneKind.skip) {
+      if (!this.#inOrderUp(attachment, frame)) return true
+      if (frame.kind !== laneKind.skip) attachment.nextUp++
+      else if (!this.#skipUp(attachment, frame)) return link.violate('malformed SKIP')
+    }
+    const to = isUp ? attachment.link! : attachment.origin!
+    if (to.outlet.held > to.bytesMax && to.outlet.heldNow() > to.bytesMax) {
+      // No link waits for another (W6): unnumbered frames are dropped, the channel is detached.
+      if (frame.kind >= laneKind.latest) this.#gateway.counters.drops[drop.fullLink]++
+      else this.#gateway.attaches.end(attachment, code.busy, 1000)
+      return true
+    }
+    const route = entry === undefined ? 0 : to.routes.numberOf(entry, '', to.outlet.writer)
+    forwardLane(to.outlet.writer, frame, isUp ? attachment.handle : attachment.channel, route)
+    to.outlet.touch()
+    this.#gateway.counters.cells[cell.linkFramesOut]++
+    return true
+  }
+}

@@ -1,0 +1,36 @@
+// What the gateway knows of a session that has a connection here: soft state, gone with the last connection (S5). A
+// session may have several connections at once (old and new of a client that changes networks); the newest is last.
+import type { Labels } from '../protocols/link/frames.ts'
+import { TokenBuckets } from '../policies/token-bucket.ts'
+import type { Attachment } from './attachment.ts'
+import type { ClientConnection } from './client-connection.ts'
+import type { RouteTable } from './route-table.ts'
+
+export class Session {
+  readonly id: string
+  readonly user: string
+  labels: Labels
+  readonly connections: ClientConnection[] = []
+  /** The newest attachment of each channel, by `service/key`. */
+  readonly channels = new Map<string, Attachment>()
+  #buckets: TokenBuckets | undefined = undefined
+  #bucketsOf: RouteTable | undefined = undefined
+
+  constructor(id: string, user: string, labels: Labels) {
+    this.id = id
+    this.user = user
+    this.labels = labels
+  }
+
+  /** The session's token buckets, one a rule; kept over re-attaches and connections, new with new rules. */
+  buckets(table: RouteTable): TokenBuckets {
+    if (this.#buckets === undefined || this.#bucketsOf !== table) {
+      this.#buckets = new TokenBuckets(table.ruleCount)
+      this.#bucketsOf = table
+    }
+    return this.#buckets
+  }
+}
+
+/** Services have no slash in their names, so this is unambiguous. */
+export const channelName = (service: string, key: string): string => `${service}/${key}`
