@@ -1,9 +1,9 @@
 // What the sample configurations name: certificates and keys made for the test in a folder of its own.
-import { execFileSync } from 'node:child_process'
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 import { newKey } from '../../config/keys.ts'
+import { makeCertificate } from './certificate.ts'
 
 export const sampleNames = ['development', 'production', 'cluster'] as const
 export const samplesFolder = path.join(import.meta.dirname, '../../examples/config')
@@ -29,12 +29,4 @@ export function layOutSamples(folder: string): Record<(typeof sampleNames)[numbe
   }
   const file = (name: string) => path.join(folder, `${name}.yaml`)
   return { development: file('development'), production: file('production'), cluster: file('cluster') }
-}
-
-/** A self-signed certificate for localhost, valid for so many days. */
-export function makeCertificate(certFile: string, keyFile: string, days = 2): void {
-  fs.mkdirSync(path.dirname(certFile), { recursive: true })
-  const request = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
-  const files = ['-keyout', keyFile, '-out', certFile, '-days', String(days), '-subj', '/CN=localhost']
-  execFileSync('openssl', [...request, ...files], { stdio: 'ignore' })
 }

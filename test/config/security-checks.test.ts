@@ -5,7 +5,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { newKey } from '../../config/keys.ts'
 import { problemText } from '../../config/problems.ts'
 import { loadSettingsText } from '../../config/settings-from-yaml.ts'
-import { makeCertificate } from './samples.ts'
+import { makeCertificate } from './certificate.ts'
 
 const folder = t.testdir({ 'junk.pem': 'not a certificate' })
 makeCertificate(path.join(folder, 'a.crt'), path.join(folder, 'a.key'))

@@ -216,6 +216,10 @@ t.test('docs/configuration.md is what `skewer config docs` prints', async (t) =>
   t.equal(page, configDocsMarkdown())
 })
 
+t.test('the schema beside the samples is the one that `skewer config schema` prints', async (t) => {
+  t.equal(fs.readFileSync(path.join(samplesFolder, 'skewer.schema.json'), 'utf8'), configSchemaJson())
+})
+
 t.test('the file is found by flag, environment, folder, system, in this order', async (t) => {
   const all = () => true
   t.same(findConfigFile({ config: 'a' }, { SKEWER_CONFIG: 'b' }, '/c', all), { file: 'a', from: 'flag' })

@@ -1,0 +1,125 @@
+// Every command with its arguments and options, in the order of `skewer --help`. What a command does is loaded when it
+// runs, so that `--help`, `version` and `check` do not wait for what they do not need.
+import { Argument, Command, InvalidArgumentError, Option } from 'commander'
+import { completion, shells } from './commands/completion.ts'
+import { packageVersion } from './package-version.ts'
+
+/** Returns the exit code. */
+type Action<A extends unknown[]> = (...args: A) => number | Promise<number>
+
+export function buildProgram(finish: (code: number) => void): Command {
+  const program = new Command('skewer')
+  program.description('A network gateway for online games.').version(packageVersion())
+  program.helpCommand(false).showHelpAfterError('(--help says more)').exitOverride()
+
+  /** Wraps an action: what it returns is the exit code. */
+  const does =
+    <A extends unknown[]>(action: Action<A>) =>
+    async (...args: A) =>
+      finish(await action(...args))
+
+  const add = (parent: Command, name: string, description: string): Command =>
+    parent.command(name).description(description).option('--json', 'print JSON')
+  const withConfig = (command: Command): Command =>
+    command.option(
+      '-c, --config <file>',
+      'the configuration; default: $SKEWER_CONFIG, ./skewer.yaml, /etc/skewer/skewer.yaml',
+    )
+  const withAdmin = (command: Command): Command =>
+    withConfig(command).option(
+      '--admin <url>',
+      'the admin port; default: $SKEWER_ADMIN, the configuration, http://127.0.0.1:9902',
+    )
+
+  withConfig(add(program, 'run', 'run the gateway in the foreground'))
+    .addOption(new Option('--dev', 'without a file: development logins, on this machine only').conflicts('config'))
+    .addOption(devOption('--service <names...>', 'services of --dev; default: arena'))
+    .addOption(devOption('--host <addresses...>', 'hosts of --dev; default: 127.0.0.1:7800'))
+    .addOption(devOption('--tcp-port <port>', 'port of --dev; 0 for any free one; default: 7777').argParser(readPort))
+    .addOption(devOption('--websocket-port <port>', 'port of --dev; default: 8080').argParser(readPort))
+    .addOption(devOption('--admin-port <port>', 'port of --dev; default: 9902').argParser(readPort))
+    .action(does(async (flags) => (await import('./commands/run.ts')).run(flags)))
+
+  withConfig(add(program, 'check', 'say what is wrong with a configuration'))
+    .argument('[file]', 'the configuration; - reads standard input')
+    .action(does(async (file, flags) => (await import('./commands/check.ts')).check(file, flags)))
+
+  add(program, 'init', 'write a first configuration with keys of its own')
+    .argument('[file]', 'where to', 'skewer.yaml')
+    .option('--force', 'replace a file that exists')
+    .action(does(async (file, flags) => (await import('./commands/init.ts')).init(file, flags)))
+
+  const config = program.command('config').description('print configurations and what can be said in them')
+  const prints = {
+    default: 'the built-in one',
+    docs: 'the reference page',
+    schema: 'the JSON schema, for editors',
+  } as const
+  for (const what of ['default', 'docs', 'schema'] as const) {
+    add(config, what, `print ${prints[what]}`).action(
+      does(async (flags) => (await import('./commands/config.ts')).config(what, flags)),
+    )
+  }
+  withConfig(add(config, 'dump', 'print the one in use, with defaults and without secrets')).action(
+    does(async (flags) => (await import('./commands/config.ts')).config('dump', flags)),
+  )
+
+  withConfig(add(program, 'token', 'make a login for trying things out'))
+    .requiredOption('-u, --user <name>', 'whose login')
+    .addOption(
+      new Option('--secret-env <name>', 'sign with what this environment variable holds').conflicts('secretFile'),
+    )
+    .option('--secret-file <file>', 'sign with what this file holds')
+    .addOption(
+      new Option('--algorithm <name>', 'with --secret-...; default: HS256').choices(['HS256', 'HS384', 'HS512']),
+    )
+    .option('--expires <duration>', 'how long it holds', '1h')
+    .option('--claim <name=value...>', 'further claims', [])
+    .option('--issuer <text>', 'its `iss`; default: what the configuration demands')
+    .option('--audience <text>', 'its `aud`; default: what the configuration demands')
+    .option('--user-claim <name>', 'the claim that holds the user, with --secret-...; default: sub')
+    .action(does(async (flags) => (await import('./commands/token.ts')).token(flags)))
+
+  add(program, 'keygen', 'make a key for `ticketKeys` or `linkKey`').action(
+    does(async (flags) => (await import('./commands/keygen.ts')).keygen(flags)),
+  )
+
+  withAdmin(add(program, 'health', 'say whether a gateway is ready')).action(
+    does(async (flags) => (await import('./commands/operate.ts')).health(flags)),
+  )
+  withAdmin(add(program, 'stats', "print a gateway's counters")).action(
+    does(async (flags) => (await import('./commands/operate.ts')).stats(flags)),
+  )
+  const session = program.command('session').description('sessions of a gateway')
+  withAdmin(add(session, 'list', 'list them')).action(
+    does(async (flags) => (await import('./commands/operate.ts')).list('sessions', flags)),
+  )
+  const host = program.command('host').description('hosts of a gateway')
+  withAdmin(add(host, 'list', 'list them')).action(
+    does(async (flags) => (await import('./commands/operate.ts')).list('hosts', flags)),
+  )
+  withAdmin(add(program, 'drain', 'tell the clients of a gateway to attach elsewhere, then end it'))
+    .option('--within <duration>', 'how long they have; default: `times.drain`')
+    .action(does(async (flags) => (await import('./commands/operate.ts')).drain(flags)))
+
+  program
+    .command('completion')
+    .description('print a script that completes commands in a shell')
+    .addArgument(new Argument('<shell>', 'which shell').choices(shells))
+    .action(does((shell) => completion(shell, program)))
+
+  add(program, 'version', 'print the version').action(
+    does(async (flags) => (await import('./commands/version.ts')).version(flags)),
+  )
+  return program
+}
+
+function devOption(flags: string, description: string): Option {
+  return new Option(flags, description).implies({ dev: true }).conflicts('config')
+}
+
+function readPort(written: string): number {
+  const port = Number(written)
+  if (/^\d{1,5}$/.test(written) && port <= 65_535) return port
+  throw new InvalidArgumentError('A port is a number from 0 to 65535.')
+}
