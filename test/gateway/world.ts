@@ -17,7 +17,7 @@ import { Writer } from '../../protocols/wire/writer.ts'
 
 export const { clientKind } = client
 export const { linkKind } = link
-export const EMPTY = new Uint8Array(0)
+export const EMPTY: Uint8Array = new Uint8Array(0)
 export const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 export const text = (data: Uint8Array): string => new TextDecoder().decode(data)
 
@@ -119,7 +119,7 @@ export class TestSealer {
 export class TestCarrier implements Carrier {
   readonly transport = 'test'
   readonly address: string
-  binding = EMPTY
+  binding: Uint8Array = EMPTY
   events: CarrierEvents | undefined
   /** What the peer has got, and what waits while it does not read. */
   readonly got: Uint8Array[] = []
