@@ -331,7 +331,7 @@ export function readInvite(r: Reader): Invite | undefined {
   })
 }
 
-/** One number: DETACH and LEAVE the alias or group, LAG the group, AUTH_REQUIRED how many ms until the gateway closes. */
+/** One number: DETACH the alias, LEAVE and LAG the group, AUTH_REQUIRED how many ms until the gateway closes. */
 export function writeNumber(w: Writer, kind: number, value: number): void {
   w.begin(kind).varint(value).end()
 }
@@ -348,7 +348,7 @@ export function readRoute(r: Reader): { number: number; name: string } | undefin
 
 /**
  * PING carries its sender's clock and the last measured RTT (0 unknown); PONG echoes the clock and adds the answerer's
- * time. LOAD: channels attached, share of its time the host's event loop is busy in thousandths.
+ * time. On links also LEAVE (handle, group) and LOAD (channels attached, thousandths of its time the host is busy).
  */
 export function writePair(w: Writer, kind: number, first: number, second: number): void {
   w.begin(kind).varint(first).varint(second).end()

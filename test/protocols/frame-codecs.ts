@@ -86,6 +86,7 @@ const clientCodecs: Record<string, Codec> = {
 
 const linkCodecs: Record<string, Codec> = {
   LINK_HELLO: { write: link.writeLinkHello, read: link.readLinkHello },
+  LEAVE: { write: (w, f) => client.writePair(w, lk.leave, f.channel, f.group), read: pair('channel', 'group') },
   LINK_PROOF: { write: (w, f) => link.writeLinkProof(w, f.proof), read: named('proof', link.readLinkProof) },
   LOAD: {
     write: (w, f) => client.writePair(w, lk.load, f.channels, f.busyPermille),
