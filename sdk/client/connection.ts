@@ -1,0 +1,176 @@
+// One mortal connection to a gateway: its handshake state, the tables that belong to it alone (route numbers both ways,
+// memberships), its heartbeat and one writer that is written out once a turn. What a frame means is decided in
+// gateway-frames.ts, when to dial in dialer.ts.
+//
+//   token -> dialing -> hello -> login -> welcomed -> closed        closed from everywhere
+import { clientKind, writeClose, writePair, writeRoute } from '../../protocols/client/frames.ts'
+import type { RouteNumbers } from '../../protocols/session/channel-end.ts'
+import type { GroupMember } from '../../protocols/session/group-member.ts'
+import type { FrameSink } from '../../protocols/wire/splitter.ts'
+import { FrameSplitter, splitResult } from '../../protocols/wire/splitter.ts'
+import { Writer } from '../../protocols/wire/writer.ts'
+import type { ClientCore } from './core.ts'
+import type { CoreChannel } from './core-channel.ts'
+import { receiveFrame } from './gateway-frames.ts'
+import { ROUTES_MAX } from './routes.ts'
+
+export type ConnectionState = 'token' | 'dialing' | 'hello' | 'login' | 'welcomed' | 'closed'
+
+/** A member of a group on this connection, under the gateway's number. */
+export type Membership = { channel: CoreChannel; member: GroupMember }
+
+const HANDSHAKE_FRAME_BYTES_MAX = 16 * 1024
+const FIRST_BYTES = 256
+const KEPT_BYTES = 64 * 1024
+const EMPTY = new Uint8Array(0)
+
+export class ClientConnection implements RouteNumbers, FrameSink {
+  readonly id: number
+  /** Index of its gateway in the list of addresses. */
+  readonly address: number
+  readonly writer = new Writer(FIRST_BYTES)
+  readonly memberships: Membership[] = []
+  state: ConnectionState = 'token'
+  binding: Uint8Array = EMPTY
+  /** Newest ticket generation shown or issued here: what ATTACH names (T1). */
+  generation = 0
+  /** What it was resumed with; 0: it logs in. */
+  shownGeneration = 0
+  isDraining = false
+  /** More is queued than lanes may add to. */
+  isBlocked = false
+  welcomedAt = -1
+  /** When it is given up: the handshake's end, or silence for two heartbeats (O1). */
+  lostAt = Infinity
+  /** When a connection that is not the active one any more is closed. */
+  lingerUntil = Infinity
+  heartbeatMs = 10_000
+  readonly #core: ClientCore
+  readonly #splitter = new FrameSplitter(HANDSHAKE_FRAME_BYTES_MAX)
+  readonly #routesIn: string[] = []
+  readonly #announced = new Uint8Array(ROUTES_MAX)
+  #pingAt = Infinity
+  #heardAt = 0
+
+  constructor(core: ClientCore, id: number, address: number) {
+    this.#core = core
+    this.id = id
+    this.address = address
+  }
+
+  get isOpen(): boolean {
+    return this.state === 'hello' || this.state === 'login' || this.state === 'welcomed'
+  }
+
+  // ---- receiving ----
+
+  receive(bytes: Uint8Array, now: number): void {
+    if (!this.isOpen) return
+    this.#heardAt = now
+    if (this.state === 'welcomed') this.lostAt = now + 2 * this.heartbeatMs
+    const result = this.#splitter.receive(bytes, this)
+    if (result === splitResult.ok || this.#isClosed()) return
+    this.#core.dialer.violated(this, result === splitResult.tooLarge ? 'a frame too large' : 'a malformed length', now)
+  }
+
+  /** Called by the splitter: false stops it. */
+  frame(bytes: Uint8Array, start: number, end: number): boolean {
+    receiveFrame(this.#core, this, bytes, start, end)
+    return !this.#isClosed()
+  }
+
+  /** A gateway gives a route its number here; false: out of range. */
+  learnRoute(number: number, name: string): boolean {
+    if (number >= ROUTES_MAX) return false
+    while (this.#routesIn.length <= number) this.#routesIn.push('')
+    this.#routesIn[number] = name
+    return true
+  }
+
+  /** The name of the gateway's number; empty where it was not announced. */
+  routeName(number: number): string {
+    return number < this.#routesIn.length ? this.#routesIn[number] : ''
+  }
+
+  // ---- sending ----
+
+  /** The number of one of our routes, announced here before its first use (L3). */
+  numberOf(route: string, w: Writer): number {
+    const number = this.#core.routes.numberOf(route)
+    if (this.#announced[number] === 0) {
+      this.#announced[number] = 1
+      writeRoute(w, clientKind.route, number, route)
+    }
+    return number
+  }
+
+  /** Hands what was written to the carrier: one write a turn. */
+  flush(): void {
+    const writer = this.writer
+    if (writer.at === 0) return
+    this.#core.env.write(this.id, writer.view())
+    writer.clear()
+    if (writer.bytes.length > KEPT_BYTES) writer.bytes = new Uint8Array(FIRST_BYTES)
+  }
+
+  /** Says why, and ends it. */
+  close(why: number, text: string): void {
+    const isTold = this.isOpen
+    const isDialed = isTold || this.state === 'dialing'
+    this.state = 'closed'
+    if (isTold) {
+      writeClose(this.writer, clientKind.close, { code: why, retryMs: 0, text })
+      this.flush()
+    }
+    if (isDialed) this.#core.env.closeConnection(this.id)
+  }
+
+  // ---- time ----
+
+  welcomed(heartbeatMs: number, now: number): void {
+    this.state = 'welcomed'
+    this.welcomedAt = now
+    this.heartbeatMs = heartbeatMs
+    this.#splitter.frameBytesMax = this.#core.settings.frameBytesMax
+    this.lostAt = now + 2 * heartbeatMs
+    this.#heardAt = now
+    this.#ping(now)
+  }
+
+  deadline(): number {
+    return Math.min(this.lostAt, this.lingerUntil, this.#pingDueAt)
+  }
+
+  get #pingDueAt(): number {
+    return this.state === 'welcomed' ? this.#pingAt : Infinity
+  }
+
+  /** Asks for a sign of life when one is due; says whether the connection is to be given up. */
+  tick(now: number): 'alive' | 'lost' | 'lingered' {
+    if (this.lostAt <= now) return 'lost'
+    if (this.lingerUntil <= now) return 'lingered'
+    if (this.#pingDueAt <= now) this.#ping(now)
+    return 'alive'
+  }
+
+  /** The process stood still: what was sent to us meanwhile may still wait in the carrier (O1). */
+  grace(now: number, graceMs: number): void {
+    if (this.state === 'welcomed') {
+      this.lostAt = Math.max(this.lostAt, now + this.heartbeatMs)
+      if (this.#pingAt > now) this.#pingAt = now
+    } else {
+      this.lostAt = Math.max(this.lostAt, now + graceMs)
+    }
+  }
+
+  /** Every heartbeat, and after half of one in which nothing was heard. */
+  #ping(now: number): void {
+    writePair(this.writer, clientKind.ping, Math.floor(now), Math.round(this.#core.rttMs))
+    this.#pingAt = now + (now - this.#heardAt >= this.heartbeatMs / 2 ? this.heartbeatMs : this.heartbeatMs / 2)
+    this.#core.wake()
+  }
+
+  #isClosed(): boolean {
+    return this.state === 'closed'
+  }
+}
