@@ -1,0 +1,23 @@
+// What the SDKs throw and reject with: one class, with the code of the one table, what to do about it, and whether the
+// message ran (Q2). `ran: 'no'` is certain.
+import { codeName } from '../protocols/codes.ts'
+
+export type Ran = 'yes' | 'no' | 'unknown'
+
+export class SkewerError extends Error {
+  /** Number of the code, as in docs/codes.md. */
+  readonly code: number
+  /** Earliest time to try again, in milliseconds; 0 where no hint was given. */
+  readonly retryMs: number
+  /** Whether the message's handler ran. */
+  readonly ran: Ran
+
+  /** @param text what to tell; without it the code's name stands alone. */
+  constructor(code: number, text = '', ran: Ran = 'no', retryMs = 0) {
+    super(text === '' ? codeName(code) : text)
+    this.name = codeName(code)
+    this.code = code
+    this.retryMs = retryMs
+    this.ran = ran
+  }
+}

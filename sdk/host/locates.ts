@@ -1,0 +1,100 @@
+// Before a key is activated here for the first time, the other hosts are asked, through every gateway, whether they hold
+// it (P2): a host that joins must not split actors that live elsewhere. What wants the actor waits for the answers, at
+// most 500 ms: silence is no answer, and a gateway that is away cannot be waited for.
+import type { Locate, Located } from '../../protocols/link/frames.ts'
+import { writeLocate, writeLocated } from '../../protocols/link/frames.ts'
+import type { HostCore } from './core.ts'
+import type { HostLink } from './link.ts'
+import type { Timed } from './schedule.ts'
+
+/** Where the actor is: '' nowhere yet, so it may be activated here; otherwise the name of its host. */
+export type Waiter = (host: string, now: number) => void
+
+const QUESTIONS_MAX = 16_384
+const WAITERS_MAX = 65_536
+
+class Question implements Timed {
+  dueAt = Infinity
+  place = -1
+  readonly id: number
+  readonly service: string
+  readonly key: string
+  readonly waiters: Waiter[] = []
+  readonly asked: Set<HostLink>
+  readonly #locates: Locates
+
+  constructor(locates: Locates, id: number, service: string, key: string, asked: Set<HostLink>) {
+    this.#locates = locates
+    this.id = id
+    this.service = service
+    this.key = key
+    this.asked = asked
+  }
+
+  due(now: number): void {
+    this.#locates.settle(this, '', now)
+  }
+}
+
+export class Locates {
+  readonly #host: HostCore
+  #byName: Map<string, Question> = new Map()
+  #byId: Map<number, Question> = new Map()
+  #nextId = 1
+  #waiters = 0
+
+  constructor(host: HostCore) {
+    this.#host = host
+  }
+
+  /** Asks where the actor is; false: too many wait already. */
+  ask(service: string, key: string, waiter: Waiter, now: number): boolean {
+    const name = `${service}/${key}`
+    let question = this.#byName.get(name)
+    if (this.#waiters >= WAITERS_MAX || (question === undefined && this.#byName.size >= QUESTIONS_MAX)) return false
+    if (question === undefined) {
+      const links = this.#host.freshLinks()
+      if (links.length === 0) {
+        waiter('', now)
+        return true
+      }
+      question = new Question(this, this.#nextId++, service, key, new Set(links))
+      this.#byName.set(name, question)
+      this.#byId.set(question.id, question)
+      for (const link of links) writeLocate(link.writer, { id: question.id, service, key })
+      this.#host.schedule.set(question, now + this.#host.settings.locateMs)
+      this.#host.wake()
+    }
+    this.#waiters++
+    question.waiters.push(waiter)
+    return true
+  }
+
+  /** A gateway says who holds it, as far as it knows. */
+  located(link: HostLink, a: Located, now: number): void {
+    const question = this.#byId.get(a.id)
+    if (question === undefined || !question.asked.delete(link)) return
+    if (a.here && a.host !== this.#host.settings.name) this.settle(question, a.host, now)
+    else if (question.asked.size === 0) this.settle(question, '', now)
+  }
+
+  linkGone(link: HostLink, now: number): void {
+    for (const question of [...this.#byId.values()])
+      if (question.asked.delete(link) && question.asked.size === 0) this.settle(question, '', now)
+  }
+
+  /** Answers a gateway that asks for another host. */
+  answer(link: HostLink, a: Locate): void {
+    const here = this.#host.actor(a.service, a.key) !== undefined
+    writeLocated(link.writer, { id: a.id, here, host: here ? this.#host.settings.name : '' })
+    this.#host.wake()
+  }
+
+  settle(question: Question, host: string, now: number): void {
+    this.#byName.delete(`${question.service}/${question.key}`)
+    this.#byId.delete(question.id)
+    this.#host.schedule.remove(question)
+    this.#waiters -= question.waiters.length
+    for (const waiter of question.waiters) waiter(host, now)
+  }
+}
