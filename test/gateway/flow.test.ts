@@ -1,0 +1,210 @@
+// Flow control: what is held for a slow client, what a full link does to its feeders, and what nobody may do to others.
+import t from 'tap'
+import { code } from '../../protocols/codes.ts'
+import { laneKind, writeLatest, writeOneway, writeUnreliable } from '../../protocols/wire/lane-frames.ts'
+import { attachedPair, bytes, clientKind, read, testSettings, World } from './world.ts'
+
+const kilobyte = new Uint8Array(1024)
+
+t.test('W5: a client that does not read is closed at the cap, and only that one', async (t) => {
+  const world = new World({ limits: { ...testSettings().limits, connectionBytesMax: 100_000 } })
+  const { client, host, handle } = attachedPair(world)
+  const other = world.client().login('bob').attach({ key: 'other' })
+  const otherHandle = host.attaches()[0]
+  host.attached(otherHandle)
+  other.take()
+  host.route(0, 'arena.x')
+  client.carrier.isReading = false
+  let sent = 0
+  while (client.carrier.closedWith === undefined && sent < 1000) {
+    sent++
+    writeOneway(host.w, handle, sent & 0xffff, 0, kilobyte)
+    writeOneway(host.w, otherHandle.handle, sent & 0xffff, 0, bytes('x'))
+    host.send()
+  }
+  t.equal(client.carrier.closedWith, code.slow)
+  t.ok(client.carrier.queuedBytes() < 103_000, `${client.carrier.queuedBytes()}`)
+  t.equal(other.only(laneKind.oneway).length, sent)
+  t.ok(code.slow < 500, 'its session lives')
+})
+
+t.test('W5: past half of the cap unreliable frames are dropped first', async (t) => {
+  const world = new World({ limits: { ...testSettings().limits, connectionBytesMax: 100_000 } })
+  const { client, host, handle } = attachedPair(world)
+  host.route(0, 'arena.x')
+  client.take()
+  client.carrier.isReading = false
+  for (let i = 1; i <= 200; i++) {
+    writeUnreliable(host.w, handle, 1, 0, kilobyte)
+    host.send()
+  }
+  t.equal(client.carrier.closedWith, undefined)
+  const queued = client.carrier.queuedBytes()
+  t.ok(queued > 49_000 && queued < 53_000, `${queued}`)
+})
+
+t.test('W5: past the budget of all, those that hold most go first', async (t) => {
+  const limits = { ...testSettings().limits, queueBytesMax: 60_000 }
+  const world = new World({ limits })
+  const { client: greedy, host, handle } = attachedPair(world)
+  host.route(0, 'arena.x')
+  const modest = world.client().login('bob').attach({ key: 'other' })
+  const a = host.attaches()[0]
+  host.attached(a)
+  greedy.carrier.isReading = false
+  modest.carrier.isReading = false
+  writeOneway(host.w, a.handle, 1, 0, kilobyte)
+  host.send()
+  for (let i = 1; i <= 70; i++) {
+    writeOneway(host.w, handle, i, 0, kilobyte)
+    host.send()
+  }
+  t.ok(greedy.carrier.isDestroyed)
+  t.equal(modest.carrier.isDestroyed, false)
+})
+
+t.test('C2: while a client is behind only the newest value of each key waits for it', async (t) => {
+  const world = new World()
+  const { client, host, handle } = attachedPair(world)
+  host.route(0, 'arena.x').route(1, 'arena.pos')
+  client.take()
+  client.carrier.isReading = false
+  for (let i = 1; i <= 70; i++) writeOneway(host.w, handle, i, 0, kilobyte)
+  host.send()
+  for (let i = 0; i < 50; i++) {
+    writeLatest(host.w, handle, 1, 1, 'a', i, bytes(`a${i}`))
+    writeLatest(host.w, handle, 1, 1, 'b', i, bytes(`b${i}`))
+  }
+  host.send()
+  client.carrier.read(world.now)
+  world.turn()
+  t.same(
+    client.only(laneKind.latest).map((f) => [f.lane!.key, f.lane!.stamp, f.payload]),
+    [
+      ['a', 49, 'a49'],
+      ['b', 49, 'b49'],
+    ],
+  )
+  writeLatest(host.w, handle, 1, 1, 'a', 50, bytes('a50'))
+  host.send()
+  t.equal(client.only(laneKind.latest)[0].payload, 'a50')
+})
+
+t.test('C2: what is held of a channel that was detached meanwhile is not sent', async (t) => {
+  const world = new World()
+  const { client, host, handle } = attachedPair(world)
+  host.route(0, 'arena.x').route(1, 'arena.pos')
+  client.carrier.isReading = false
+  for (let i = 1; i <= 70; i++) writeOneway(host.w, handle, i, 0, kilobyte)
+  host.send()
+  writeLatest(host.w, handle, 1, 1, 'a', 1, bytes('old'))
+  host.send()
+  client.attach({ epoch: 2, received: 70 })
+  host.attached(host.attaches()[0])
+  client.carrier.read(world.now)
+  world.turn()
+  t.equal(client.only(laneKind.latest).length, 0)
+})
+
+t.test('C1: unreliable frames take the datagram path where there is one, after their route is announced', async (t) => {
+  const world = new World()
+  const { client, host, handle } = attachedPair(world)
+  const datagrams: Uint8Array[] = []
+  client.carrier.datagram = (frame) => datagrams.push(frame.slice()) < 3
+  host.route(0, 'arena.x').take()
+  client.take()
+  for (let i = 0; i < 4; i++) writeUnreliable(host.w, handle, 1, 0, bytes(`${i}`))
+  host.send()
+  t.same(
+    client.only(laneKind.unreliable).map((f) => f.payload),
+    ['0', '3'],
+    'the first, and the one that the carrier did not take',
+  )
+  t.equal(Buffer.from(datagrams[0]).toString('hex'), '0a000100' + '31')
+  client.carrier.events!.receiveDatagram!(new Uint8Array([laneKind.unreliable, 0, 1, 0, 0x41]), world.now)
+  client.carrier.events!.receiveDatagram!(new Uint8Array([laneKind.oneway, 0, 1, 0, 0, 0x41]), world.now)
+  client.carrier.events!.receiveDatagram!(new Uint8Array([0xff, 0xff]), world.now)
+  world.turn()
+  t.same(
+    host
+      .take()
+      .filter((f) => f.lane)
+      .map((f) => [f.kind, f.payload]),
+    [[laneKind.unreliable, 'A']],
+  )
+  t.equal(client.carrier.closedWith, undefined)
+})
+
+const narrow = () => new World({ limits: { ...testSettings().limits, linkBytesMax: 10_000 } })
+
+t.test('W6: a full link pauses the clients that feed it, and no other; drained, they go on', async (t) => {
+  const world = narrow()
+  const { client, host } = attachedPair(world)
+  const quiet = world.client().login('bob')
+  host.carrier.isReading = false
+  for (let i = 1; i <= 12; i++) writeOneway(client.w, 0, i, 0, kilobyte)
+  client.send()
+  t.ok(client.carrier.isPaused)
+  t.notOk(quiet.carrier.isPaused)
+  t.notOk(host.carrier.isPaused, 'a link is never paused')
+  world.pass(900)
+  host.carrier.read(world.now)
+  world.turn()
+  t.notOk(client.carrier.isPaused)
+  world.pass(500)
+  t.equal(client.only(clientKind.detached).length, 0)
+  t.equal(host.only(laneKind.oneway).length, 12)
+})
+
+t.test('W6: after a second the channels on that link are detached as busy, and the client is read again', async (t) => {
+  const world = narrow()
+  const { client, host } = attachedPair(world)
+  host.carrier.isReading = false
+  for (let i = 1; i <= 12; i++) writeOneway(client.w, 0, i, 0, kilobyte)
+  client.send()
+  client.take()
+  world.pass(999)
+  t.ok(client.carrier.isPaused)
+  world.pass(1)
+  t.notOk(client.carrier.isPaused)
+  t.match(read.detached(client.take()[0]), { code: code.busy, retryMs: 1000 })
+  client.attach({ epoch: 2, life: 7n })
+  t.equal(read.answer(client.take()[0]).code, code.busy)
+  host.carrier.read(world.now)
+  world.turn()
+  client.attach({ epoch: 3, life: 7n })
+  t.same(client.kinds(), [])
+})
+
+t.test('W6: a burst that the carrier takes at once pauses nobody for longer than the turn', async (t) => {
+  const world = narrow()
+  const { client } = attachedPair(world)
+  for (let i = 1; i <= 30; i++) writeOneway(client.w, 0, i, 0, kilobyte)
+  client.send()
+  t.notOk(client.carrier.isPaused)
+})
+
+t.test('W6: a paused client that goes, or whose link goes, leaves nothing behind', async (t) => {
+  for (const end of ['client', 'link']) {
+    const world = narrow()
+    const { client, host } = attachedPair(world)
+    host.carrier.isReading = false
+    for (let i = 1; i <= 12; i++) writeOneway(client.w, 0, i, 0, kilobyte)
+    client.send()
+    const going = end === 'client' ? client : host
+    going.carrier.events!.closed(world.now)
+    world.turn()
+    t.notOk(end === 'link' && client.carrier.isPaused)
+    world.pass(2000)
+    t.equal(client.only(clientKind.detached).filter((f) => read.detached(f).code === code.busy).length, 0)
+  }
+})
+
+t.test('one write a peer and turn, however many frames', async (t) => {
+  const world = new World()
+  const { client, host } = attachedPair(world)
+  const before = host.carrier.writes
+  for (let i = 1; i <= 100; i++) writeOneway(client.w, 0, i, 0, bytes('x'))
+  client.send()
+  t.equal(host.carrier.writes, before + 1)
+})
