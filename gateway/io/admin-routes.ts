@@ -1,0 +1,155 @@
+// What the admin interface answers: views of the gateway, and the few things that an operator may do to it. Each view is
+// made when asked for. More routes (limits, breakers, bans) are added to this list by those who own them.
+import { createHash } from 'node:crypto'
+import type { ListenerSettings } from '../../config/settings.ts'
+import { code, codeName } from '../../protocols/codes.ts'
+import { type Counters, cellNames, dropReasons } from '../counters.ts'
+import type { Gateway } from '../gateway.ts'
+import { adminPage } from './admin-page.ts'
+import { type AdminAnswer, AdminProblem, type AdminRequest, type AdminRoute, json } from './admin-server.ts'
+import type { EventStream } from './event-stream.ts'
+import type { IoCounters } from './io-counters.ts'
+import type { ProcessSample } from './process-sample.ts'
+
+const SESSIONS_MAX = 1000
+const SESSIONS_DEFAULT = 100
+const DRAIN_MS_MAX = 24 * 3600 * 1000
+
+export type ListenerView = Pick<ListenerSettings, 'name' | 'transport' | 'security' | 'host' | 'port'>
+
+/** What the routes show and do. */
+export type AdminView = {
+  gateway: Gateway
+  io: IoCounters
+  events: EventStream
+  version: string
+  sample(): ProcessSample
+  metricsText(): Promise<string>
+  listeners(): ListenerView[]
+  /** Without secrets. */
+  config(): unknown
+  drain(withinMs: number | undefined): void
+  quit(): void
+  logLevel(level: string): boolean
+}
+
+export function adminRoutes(view: AdminView): AdminRoute[] {
+  const { gateway } = view
+  const get = (path: string, answer: AdminRoute['answer'], isOpen = false): AdminRoute => ({
+    method: 'GET',
+    path,
+    answer,
+    isOpen,
+  })
+  const post = (path: string, answer: AdminRoute['answer']): AdminRoute => ({ method: 'POST', path, answer })
+  return [
+    get('/', () => ({ status: 200, type: 'text/html; charset=utf-8', body: adminPage, headers: pageHeaders }), true),
+    get('/live', () => json({ live: true }), true),
+    get('/ready', ({ isTrusted }) => ready(gateway, isTrusted), true),
+    get('/metrics', async () => ({
+      status: 200,
+      type: 'text/plain; version=0.0.4; charset=utf-8',
+      body: await view.metricsText(),
+    })),
+    get('/stats', () => json(stats(view))),
+    get('/sessions', (request) => json(sessions(gateway, request))),
+    get('/hosts', () => json(gateway.hosts())),
+    get('/listeners', () => json(view.listeners())),
+    get('/config', (request) => config(view, request)),
+    get('/events', ({ response, query }) => {
+      view.events.watch(response, query.get('only'))
+      return 'streaming'
+    }),
+    post('/drain', ({ body }) => {
+      const withinMs = optionalNumber(body, 'withinMs', DRAIN_MS_MAX)
+      view.drain(withinMs)
+      return { status: 202, body: { draining: true, withinMs: withinMs ?? gateway.times.drainMs } }
+    }),
+    post('/kick', ({ body }) => {
+      if (typeof body.session !== 'string') throw new AdminProblem(400, 'session: the name of a session is expected')
+      if (!gateway.kick(body.session, code.kicked)) throw new AdminProblem(404, 'no such session is connected here')
+      return json({ kicked: body.session })
+    }),
+    post('/log-level', ({ body }) => {
+      const isTaken = typeof body.level === 'string' && view.logLevel(body.level)
+      if (!isTaken)
+        throw new AdminProblem(400, 'level: one of trace, debug, info, warn, error, fatal, silent is expected')
+      return json({ level: body.level })
+    }),
+    post('/quit', () => {
+      setImmediate(view.quit)
+      return { status: 202, body: { quitting: true } }
+    }),
+  ]
+}
+
+// The page fetches from where it came, and runs only what is in it.
+const pageHeaders = {
+  'Content-Security-Policy':
+    "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'",
+  'X-Frame-Options': 'DENY',
+}
+
+/** Reasons name hosts: whoever has no token learns the answer only. */
+function ready(gateway: Gateway, isTrusted: boolean): AdminAnswer {
+  const { ready, reasons } = gateway.readiness()
+  return { status: ready ? 200 : 503, body: isTrusted ? { ready, reasons } : { ready } }
+}
+
+function stats(view: AdminView): unknown {
+  const { gateway, io, version } = view
+  const { counters } = gateway
+  return {
+    name: gateway.settings.name,
+    version,
+    ...gateway.readiness(),
+    process: view.sample(),
+    counters: Object.fromEntries(cellNames.map((name, i) => [name, counters.cells[i]])),
+    dropped: Object.fromEntries(dropReasons.map((reason, i) => [reason, counters.drops[i]])),
+    ...codeCounts(counters),
+    edge: { ...io },
+  }
+}
+
+function codeCounts(counters: Counters): Record<string, Record<string, number>> {
+  return {
+    messagesRefused: byCode(counters.refusedByCode),
+    attachesRefused: byCode(counters.attachRefusedByCode),
+    connectionsClosed: byCode(counters.closedByCode),
+    channelsDetached: byCode(counters.detachedByCode),
+  }
+}
+
+function byCode(cells: Float64Array): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (let i = 0; i < cells.length; i++) if (cells[i] > 0) counts[codeName(i)] = cells[i]
+  return counts
+}
+
+/** ?session=NAME: that one; ?limit=N: at most so many. */
+function sessions(gateway: Gateway, { query }: AdminRequest): unknown {
+  const name = query.get('session')
+  if (name !== null) {
+    const found = gateway.session(name)
+    if (found === undefined) throw new AdminProblem(404, 'no such session is connected here')
+    return [found]
+  }
+  const limit = Number(query.get('limit') ?? SESSIONS_DEFAULT)
+  if (!Number.isInteger(limit) || limit < 1 || limit > SESSIONS_MAX) {
+    throw new AdminProblem(400, `limit: 1 to ${SESSIONS_MAX} is expected`)
+  }
+  return gateway.sessions(limit)
+}
+
+function config(view: AdminView, { ifNoneMatch }: AdminRequest): AdminAnswer {
+  const body = view.config()
+  const etag = `"${createHash('sha256').update(JSON.stringify(body)).digest('base64url').slice(0, 22)}"`
+  return { status: ifNoneMatch === etag ? 304 : 200, body, headers: { ETag: etag } }
+}
+
+function optionalNumber(body: Record<string, unknown>, name: string, max: number): number | undefined {
+  const value = body[name]
+  if (value === undefined) return undefined
+  if (typeof value === 'number' && value >= 0 && value <= max) return value
+  throw new AdminProblem(400, `${name}: a number of 0 to ${max} is expected`)
+}

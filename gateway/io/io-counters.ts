@@ -1,0 +1,20 @@
+// What happens at the edge, before or below anything the gateway core can count: refused accepts, failed handshakes and
+// dials. Read by gateway/observe at a scrape.
+
+export class IoCounters {
+  /** Accepted sockets that are open now, those in a handshake included. */
+  socketsOpen = 0
+  /** Connections refused because `connectionsMax` were open. */
+  connectionsRefused = 0
+  /** accept(2) failed, as it does when the process has no file descriptors left. */
+  acceptErrors = 0
+  tlsHandshakesFailed = 0
+  /** Neither upgraded nor answered within the handshake time. */
+  upgradesTimedOut = 0
+  /** Upgrades refused for their path, origin or form. */
+  upgradesRefused = 0
+  linksOpened = 0
+  dialsFailed = 0
+  /** Sockets that ended with an error (reset, broken pipe, time-out). */
+  socketErrors = 0
+}

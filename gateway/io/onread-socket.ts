@@ -1,0 +1,85 @@
+// How sockets are read and listened to. Reads of all plain sockets go into one buffer of 64 KiB: nothing is allocated for
+// a read, and an idle connection holds no buffer. Node offers this for sockets that it dials (`onread`), but not for those
+// it accepts, so the accepted handle is moved into a new Socket that was told so. `_handle` and `handle` are not
+// documented for this use; where a Node does not have them, and on TLS, the socket reads by 'data' events instead, and
+// everything else stays the same.
+//
+// What a sink is lent may be changed by it, and is overwritten by the next read of any socket.
+import net from 'node:net'
+
+/** Whom a socket's events are for. Listeners find it on the socket: no closure per connection. */
+export interface SocketSink {
+  read(lent: Uint8Array): void
+  socketDrained(): void
+  socketEnded(): void
+  socketFailed(error: Error): void
+  socketClosed(): void
+}
+
+const sinkOf = Symbol('sink')
+type SinkSocket = net.Socket & { [sinkOf]: SocketSink | undefined }
+type Internals = { _handle?: unknown; _server?: unknown; server?: unknown }
+
+/** Above this much in it a stream says when it is empty again. */
+export const HIGH_MARK_BYTES = 4096
+const shared = Buffer.allocUnsafeSlow(64 * 1024)
+
+/** To be given to `net.connect` and `tls.connect`; reads go to the sink once there is one. */
+export const sharedReads = { buffer: shared, callback: readDone }
+
+/**
+ * Moves an accepted plain socket into one that reads into the shared buffer, and sends all its events to the sink. Use
+ * only what is returned: the argument itself where it could not be moved. Nothing may be left unread in the socket.
+ */
+export function readShared(accepted: net.Socket, sink: SocketSink): net.Socket {
+  const socket = moved(accepted)
+  if (socket === undefined) return readByEvents(accepted, sink)
+  return listen(socket, sink)
+}
+
+/** Sends all events of a socket that was made with `sharedReads` to the sink. */
+export function listen(socket: net.Socket, sink: SocketSink): net.Socket {
+  ;(socket as SinkSocket)[sinkOf] = sink
+  return socket.on('drain', drained).on('end', ended).on('error', failed).on('close', closed)
+}
+
+/** The same for every other socket. */
+export function readByEvents(socket: net.Socket, sink: SocketSink): net.Socket {
+  listen(socket, sink).on('data', dataCame)
+  return socket.resume()
+}
+
+function moved(accepted: net.Socket): net.Socket | undefined {
+  const from = accepted as net.Socket & Internals
+  const handle = from._handle
+  if (accepted.constructor !== net.Socket || typeof handle !== 'object' || handle === null) return undefined
+  if (!('readStart' in handle) || accepted.readableLength > 0) return undefined
+  from._handle = null
+  const options = { handle, onread: sharedReads, highWaterMark: HIGH_MARK_BYTES }
+  const socket = new net.Socket(options as object) as net.Socket & Internals
+  // The server counts its connections by these when they close.
+  socket._server = from._server
+  socket.server = from.server
+  from._server = from.server = null
+  return socket
+}
+
+function readDone(this: unknown, length: number, buffer: Uint8Array): boolean {
+  ;(this as SinkSocket)[sinkOf]?.read(buffer.subarray(0, length))
+  return true
+}
+function dataCame(this: net.Socket, chunk: Uint8Array): void {
+  ;(this as SinkSocket)[sinkOf]!.read(chunk)
+}
+function drained(this: net.Socket): void {
+  ;(this as SinkSocket)[sinkOf]!.socketDrained()
+}
+function ended(this: net.Socket): void {
+  ;(this as SinkSocket)[sinkOf]!.socketEnded()
+}
+function failed(this: net.Socket, error: Error): void {
+  ;(this as SinkSocket)[sinkOf]!.socketFailed(error)
+}
+function closed(this: net.Socket): void {
+  ;(this as SinkSocket)[sinkOf]!.socketClosed()
+}

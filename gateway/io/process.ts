@@ -1,0 +1,310 @@
+// A gateway as a process: the core between real sockets, the clock, keys, the log and the operator's port. This is the one
+// place where all of them are joined; `skewer run` and tests start it here.
+//
+//   startGateway -> running -> drain (stop accepting, let clients go) -> closed
+import { createHmac, randomBytes } from 'node:crypto'
+import fs from 'node:fs'
+import { redactedConfig } from '../../config/redacted.ts'
+import type { ListenerSettings, Settings } from '../../config/settings.ts'
+import { code } from '../../protocols/codes.ts'
+import { Gateway } from '../gateway.ts'
+import { LogFile, type LogTarget } from '../observe/log.ts'
+import { Metrics } from '../observe/metrics.ts'
+import { Observer } from '../observe/observer.ts'
+import type { Authenticator, GatewayEnvironment } from '../seams.ts'
+import { ConnectionBudget } from './acceptor.ts'
+import { adminRoutes, type ListenerView } from './admin-routes.ts'
+import { AdminServer } from './admin-server.ts'
+import { authenticatorOf } from './authenticator.ts'
+import { EventStream } from './event-stream.ts'
+import { IoCounters } from './io-counters.ts'
+import { ownKeys } from './key-file.ts'
+import { LinkDialer } from './link-dialer.ts'
+import { Loop, monotonicNow } from './loop.ts'
+import { ProcessSampler } from './process-sample.ts'
+import { KeyRingSealer } from './sealer.ts'
+import { LINGER_MS, OpenCarriers } from './stream-carrier.ts'
+import { type Listener, type ListenerHome, TcpListener } from './tcp-listener.ts'
+import { WebSocketListener } from './websocket-listener.ts'
+import { clientSlab } from './write-slab.ts'
+
+export type StartOptions = {
+  /** Named in the log. */
+  configFile?: string
+  /** Where the log goes instead of stdout. */
+  logTarget?: LogTarget
+  /** The process is the gateway's own: an error that nobody caught is logged and ends it with exit code 1. */
+  ownsProcess?: boolean
+}
+
+/** 0: ended as asked; 1: failed; 3: clients were left when the time of the drain was over. */
+export type Ending = { code: 0 | 1 | 3; reason: string }
+
+export type RunningGateway = {
+  gateway: Gateway
+  /** Where it listens, with the ports it got where 0 was asked for. */
+  addresses: { name: string; transport: string; host: string; port: number }[]
+  /** `http://host:port` */
+  adminAddress?: string
+  /** Stops accepting, lets every client go within this time (default: `times.drainMs`), then closes. */
+  drain(withinMs?: number): Promise<void>
+  /** Closes at once; clients come back elsewhere, or here when it runs again. */
+  close(): Promise<void>
+  /** Reads certificates and ticket keys again; throws, and changes nothing, where one does not fit. */
+  reloadSecrets(settings: Settings): void
+  closed: Promise<Ending>
+}
+
+/**
+ * Starts a gateway; rejects with a sentence for the operator where it cannot: a busy port, a bad certificate, no token.
+ * @example
+ *   const running = await startGateway(settings)
+ *   process.once('SIGTERM', () => running.drain())
+ *   process.exitCode = (await running.closed).code
+ */
+export async function startGateway(settings: Settings, options: StartOptions = {}): Promise<RunningGateway> {
+  const process = new GatewayProcess(settings, options)
+  try {
+    await process.start()
+  } catch (error) {
+    await process.abandon()
+    throw error
+  }
+  return process
+}
+
+class GatewayProcess implements RunningGateway {
+  readonly gateway: Gateway
+  readonly addresses: RunningGateway['addresses'] = []
+  adminAddress: string | undefined
+  readonly closed: Promise<Ending>
+  readonly #settings: Settings
+  readonly #options: StartOptions
+  readonly #logFile: LogFile
+  readonly #observer: Observer
+  readonly #loop: Loop
+  readonly #io = new IoCounters()
+  readonly #carriers = new OpenCarriers()
+  readonly #events = new EventStream()
+  readonly #sampler = new ProcessSampler()
+  readonly #sealer: KeyRingSealer
+  readonly #dialer: LinkDialer
+  readonly #listeners: Listener[]
+  readonly #admin: AdminServer | undefined
+  readonly #version = packageVersion()
+  #ended: (ending: Ending) => void = () => {}
+  #isDraining = false
+  #isClosing = false
+
+  constructor(settings: Settings, options: StartOptions) {
+    this.#settings = settings
+    this.#options = options
+    this.closed = new Promise((resolve) => {
+      this.#ended = resolve
+    })
+    this.#sealer = new KeyRingSealer(settings.ticketKeys ?? ownKeys(settings.stateDir))
+    const authenticator = authenticatorOf(settings.auth)
+    this.#logFile = new LogFile(settings.log, options.logTarget)
+    this.#observer = new Observer(this.#logFile.log, monotonicNow)
+    this.#observer.watch((event) => this.#events.publish(event))
+    this.#loop = new Loop(settings.times.linkFlushDelayMs)
+    this.gateway = new Gateway(settings, this.#environment(authenticator))
+    const home: ListenerHome = {
+      now: monotonicNow,
+      poke: () => this.#loop.poke(),
+      counters: this.#io,
+      carriers: this.#carriers,
+      clientSlab: clientSlab(),
+      budget: new ConnectionBudget(settings.limits.connectionsMax, this.#io),
+      handshakeMs: settings.times.handshakeMs,
+      accept: (carrier, now) => this.gateway.accept(carrier, now),
+    }
+    this.#dialer = new LinkDialer({
+      ...home,
+      linkOpened: (host, carrier, now) => this.gateway.linkOpened(host, carrier, now),
+      linkFailed: (host, why, now) => this.gateway.linkFailed(host, why, now),
+    })
+    this.#listeners = settings.listeners.map((listener) => listenerOf(listener, home))
+    this.#admin = settings.admin.enabled ? this.#makeAdmin() : undefined
+  }
+
+  async start(): Promise<void> {
+    const { log } = this.#logFile
+    for (const listener of this.#listeners) {
+      const { name, transport, security } = listener.settings
+      const address = { name, transport, ...(await listener.listen()) }
+      this.addresses.push(address)
+      log.info({ ...address, security }, 'listening')
+    }
+    if (this.#admin !== undefined) {
+      const { host, port } = await this.#admin.listen()
+      this.adminAddress = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+      log.info({ address: this.adminAddress }, 'admin interface')
+    }
+    if (this.#settings.auth.kind === 'development') log.warn('auth is development: whoever connects is believed')
+    if (this.#options.ownsProcess) this.#ownProcess()
+    this.#loop.start(this.gateway)
+    log.info({ name: this.#settings.name, version: this.#version, config: this.#options.configFile }, 'skewer runs')
+  }
+
+  async drain(withinMs = this.gateway.times.drainMs): Promise<void> {
+    if (!this.#isDraining) {
+      this.#isDraining = true
+      for (const listener of this.#listeners) listener.stop()
+      this.#observer.watch((event) => {
+        if (event.event === 'drain_finished') this.#drained(event.left)
+      })
+      this.gateway.drain(withinMs, monotonicNow())
+      this.#loop.poke()
+    }
+    await this.closed
+  }
+
+  async close(): Promise<void> {
+    await this.#close({ code: 0, reason: 'closed' })
+  }
+
+  reloadSecrets(settings: Settings): void {
+    for (const listener of this.#listeners) {
+      const reloaded = settings.listeners.find(({ name }) => name === listener.settings.name)
+      if (reloaded !== undefined) listener.reload(reloaded)
+    }
+    if (settings.ticketKeys !== undefined) this.#sealer.reload(settings.ticketKeys)
+  }
+
+  /** Gives back what a start that failed has taken. */
+  async abandon(): Promise<void> {
+    await this.#close({ code: 1, reason: 'not started' })
+  }
+
+  #drained(left: number): void {
+    const reason = left === 0 ? 'drained' : `${left} connections were left when the time was over`
+    // Not in the core's own turn: it is still telling the last ones.
+    setImmediate(() => this.#closeQuietly({ code: left === 0 ? 0 : 3, reason }))
+  }
+
+  #closeQuietly(ending: Ending): void {
+    this.#close(ending).catch((error: unknown) => this.#logFile.log.error({ err: error }, 'it did not end well'))
+  }
+
+  async #close(ending: Ending): Promise<void> {
+    if (this.#isClosing) {
+      await this.closed
+      return
+    }
+    this.#isClosing = true
+    const now = monotonicNow()
+    for (const listener of this.#listeners) listener.stop()
+    this.#dialer.stop()
+    for (const connection of [...this.gateway.connections]) connection.close(code.going_away, 'the gateway ends')
+    for (const link of [...this.gateway.links]) link.close(code.going_away, 'the gateway ends', now)
+    this.gateway.flush(now)
+    this.#loop.stop()
+    // Carriers that were closed send what is queued for up to LINGER_MS; none is left behind after that.
+    const late = setTimeout(() => this.#carriers.destroyAll(), LINGER_MS)
+    await this.#carriers.gone()
+    clearTimeout(late)
+    this.#events.close()
+    this.#admin?.close()
+    this.#sampler.stop()
+    this.#logFile.log.info(ending, 'skewer ends')
+    await this.#logFile.close()
+    this.#ended(ending)
+  }
+
+  #environment(authenticator: Authenticator): GatewayEnvironment {
+    return {
+      now: monotonicNow,
+      wallNow: Date.now,
+      randomBytes,
+      hmac: (key, ...parts) => {
+        const mac = createHmac('sha256', key)
+        for (const part of parts) mac.update(part)
+        return mac.digest()
+      },
+      sealer: this.#sealer,
+      authenticator: {
+        login: (token, address, done) =>
+          authenticator.login(token, address, (result) => {
+            done(result)
+            this.#loop.poke()
+          }),
+      },
+      scheduleFlush: () => this.#loop.scheduleFlush(),
+      // The core asks for its first links while it is being made.
+      dial: (hostName) => void setImmediate(() => this.#dial(hostName)),
+      observe: this.#observer.observe,
+    }
+  }
+
+  #dial(hostName: string): void {
+    if (this.#isClosing) return
+    for (const host of this.gateway.hostTable.all()) {
+      if (host.name === hostName && host.settings !== undefined) this.#dialer.dial(host.settings)
+    }
+  }
+
+  #makeAdmin(): AdminServer {
+    const { gateway } = this
+    const sample = () => this.#sampler.sample()
+    const metrics = new Metrics({
+      counters: gateway.counters,
+      io: this.#io,
+      hosts: () => gateway.hosts(),
+      isReady: () => gateway.readiness().ready,
+      sample,
+      version: this.#version,
+    })
+    const routes = adminRoutes({
+      gateway,
+      io: this.#io,
+      events: this.#events,
+      version: this.#version,
+      sample,
+      metricsText: () => metrics.text(),
+      listeners: () => this.#listenerViews(),
+      config: () => redactedConfig(gateway.settings),
+      drain: (withinMs) => void this.drain(withinMs),
+      quit: () => this.#closeQuietly({ code: 0, reason: 'asked to quit' }),
+      logLevel: (level) => {
+        const { log } = this.#logFile
+        const isLevel = level === 'silent' || log.levels.values[level] !== undefined
+        if (isLevel) log.level = level
+        return isLevel
+      },
+    })
+    const admin = new AdminServer(this.#settings.admin, routes)
+    admin.onError((error) => this.#logFile.log.error({ err: error }, 'an admin request failed'))
+    return admin
+  }
+
+  #listenerViews(): ListenerView[] {
+    return this.#listeners.map(({ settings }) => {
+      const { name, transport, security, host, port } = settings
+      return { name, transport, security, host, port: this.addresses.find((a) => a.name === name)?.port ?? port }
+    })
+  }
+
+  /** State after an error that nobody foresaw is not trusted: the process ends, and clients attach elsewhere. */
+  #ownProcess(): void {
+    const died = (error: unknown) => {
+      this.#logFile.log.fatal({ err: error }, 'an error that nobody caught')
+      this.#logFile.closeNow()
+      globalThis.process.exit(1)
+    }
+    globalThis.process.on('uncaughtException', died).on('unhandledRejection', died)
+  }
+}
+
+function listenerOf(settings: ListenerSettings, home: ListenerHome): Listener {
+  const { name, transport, security } = settings
+  if (security === 'noise') throw new Error(`listener ${name}: security noise is not there yet; use tls or none`)
+  if (transport === 'tcp') return new TcpListener(settings, home)
+  if (transport === 'websocket') return new WebSocketListener(settings, home)
+  throw new Error(`listener ${name}: transport ${transport} is not there yet; use tcp or websocket`)
+}
+
+function packageVersion(): string {
+  const file = new URL('../../package.json', import.meta.url)
+  return (JSON.parse(fs.readFileSync(file, 'utf8')) as { version: string }).version
+}

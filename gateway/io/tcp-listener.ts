@@ -1,0 +1,73 @@
+// Clients over TCP, plain or TLS: one Carrier each.
+import type { ListenerSettings } from '../../config/settings.ts'
+import type { Carrier, CarrierEvents } from '../seams.ts'
+import { Acceptor, type ConnectionBudget } from './acceptor.ts'
+import { type CarrierHome, StreamCarrier } from './stream-carrier.ts'
+import { TlsTerminator } from './tls-terminator.ts'
+
+/** What a listener needs of the process. */
+export type ListenerHome = CarrierHome & {
+  budget: ConnectionBudget
+  handshakeMs: number
+  /** A client has come: gives it to the core. */
+  accept(carrier: Carrier, now: number): CarrierEvents
+}
+
+/** What the process does with a listener of any transport. */
+export interface Listener {
+  readonly settings: ListenerSettings
+  listen(): Promise<{ host: string; port: number }>
+  /** Reads certificates again; throws, and changes nothing, where they do not fit. */
+  reload(settings: ListenerSettings): void
+  /** Stops accepting; open connections stay. */
+  stop(): void
+}
+
+export class TcpListener implements Listener {
+  readonly settings: ListenerSettings
+  readonly #home: ListenerHome
+  readonly #acceptor: Acceptor
+  readonly #tls: TlsTerminator | undefined
+
+  constructor(settings: ListenerSettings, home: ListenerHome) {
+    this.settings = settings
+    this.#home = home
+    const { name, host, port } = settings
+    const budget = home.budget
+    const tls =
+      settings.security === 'tls'
+        ? new TlsTerminator(name, settings.tls, home.handshakeMs, budget, (socket) => {
+            this.#carry(new StreamCarrier(home, 'tls', socket, 'events', home.clientSlab, undefined))
+          })
+        : undefined
+    this.#tls = tls
+    this.#acceptor = new Acceptor({
+      name,
+      host,
+      port,
+      pauseOnConnect: tls === undefined,
+      budget,
+      accepted: (socket) => {
+        if (tls !== undefined) tls.accept(socket)
+        else this.#carry(new StreamCarrier(home, 'tcp', socket, 'accepted', home.clientSlab, budget.release))
+      },
+    })
+  }
+
+  listen(): Promise<{ host: string; port: number }> {
+    return this.#acceptor.listen()
+  }
+
+  reload(settings: ListenerSettings): void {
+    this.#tls?.reload(settings.tls)
+  }
+
+  stop(): void {
+    this.#acceptor.stop()
+  }
+
+  #carry(carrier: StreamCarrier): void {
+    carrier.start(this.#home.accept(carrier, this.#home.now()))
+    this.#home.poke()
+  }
+}

@@ -1,0 +1,135 @@
+// A Carrier over one upgraded socket: each batch is one binary message, written with its header in one write. Codes of
+// ours travel in the close frame as 4000 + code.
+import type net from 'node:net'
+import { webSocketCloseCode } from '../../protocols/codes.ts'
+import type { Carrier, CarrierEvents } from '../seams.ts'
+import { readByEvents, readShared, type SocketSink } from './onread-socket.ts'
+import { addressOf, type CarrierHome, endSoon } from './stream-carrier.ts'
+import { frameHeadSize, opcode, WebSocketReader, type WebSocketSink, writeFrameHead } from './websocket-frames.ts'
+
+const NO_BINDING = new Uint8Array(0)
+const CLOSE_TEXT_BYTES_MAX = 123
+const encoder = new TextEncoder()
+
+export class WebSocketCarrier implements Carrier, SocketSink, WebSocketSink {
+  readonly transport: string
+  readonly address: string
+  readonly binding: Uint8Array = NO_BINDING
+  readonly #home: CarrierHome
+  readonly #socket: net.Socket
+  readonly #released: (() => void) | undefined
+  readonly #reader = new WebSocketReader()
+  #events: CarrierEvents | undefined
+  #isOpen = true
+
+  /** Takes over a socket with nothing unread in it, and answers its upgrade. */
+  constructor(
+    home: CarrierHome,
+    socket: net.Socket,
+    isTls: boolean,
+    answer: string,
+    released: (() => void) | undefined,
+  ) {
+    this.#home = home
+    this.#released = released
+    this.transport = isTls ? 'websocket-tls' : 'websocket'
+    this.address = addressOf(socket)
+    this.#socket = isTls ? readByEvents(socket, this) : readShared(socket, this)
+    this.#socket.write(answer, 'latin1')
+  }
+
+  /** Says whom the events are for; to be called in the turn that made the carrier. */
+  start(events: CarrierEvents): void {
+    this.#events = events
+    this.#home.carriers.add(this)
+  }
+
+  write(batch: Uint8Array): void {
+    if (this.#isOpen) this.#send(opcode.binary, batch)
+  }
+
+  queuedBytes(): number {
+    return this.#socket.writableLength
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  close(code: number, text: string): void {
+    this.#close(webSocketCloseCode(code), text)
+  }
+
+  destroy(): void {
+    this.#isOpen = false
+    this.#socket.destroy()
+  }
+
+  read(lent: Uint8Array): void {
+    if (this.#isOpen) this.#reader.receive(lent, this)
+  }
+
+  data(lent: Uint8Array): void {
+    if (!this.#isOpen) return
+    this.#events!.receive(lent, this.#home.now())
+    this.#home.poke()
+  }
+
+  /** Who pings without reading the answers gets none. */
+  pinged(payload: Uint8Array): void {
+    if (this.#isOpen && this.#socket.writableLength === 0) this.#send(opcode.pong, payload)
+  }
+
+  ended(answer: number, why: string): void {
+    this.#close(answer, why)
+  }
+
+  socketDrained(): void {
+    if (!this.#isOpen) return
+    this.#events!.drained(this.#home.now())
+    this.#home.poke()
+  }
+
+  socketEnded(): void {
+    this.#isOpen = false
+    endSoon(this.#socket)
+  }
+
+  socketFailed(): void {
+    this.#home.counters.socketErrors++
+  }
+
+  socketClosed(): void {
+    this.#isOpen = false
+    this.#home.carriers.delete(this)
+    this.#released?.()
+    this.#events!.closed(this.#home.now())
+    this.#home.poke()
+  }
+
+  #close(closeCode: number, text: string): void {
+    if (!this.#isOpen) return
+    const reason = new Uint8Array(CLOSE_TEXT_BYTES_MAX)
+    const length = encoder.encodeInto(text, reason).written
+    const payload = new Uint8Array(2 + length)
+    payload[0] = closeCode >>> 8
+    payload[1] = closeCode
+    payload.set(reason.subarray(0, length), 2)
+    this.#send(opcode.close, payload)
+    this.#isOpen = false
+    endSoon(this.#socket)
+  }
+
+  #send(kind: number, payload: Uint8Array): void {
+    const slab = this.#home.clientSlab
+    const length = payload.length
+    slab.reserve(frameHeadSize(length) + length)
+    const head = writeFrameHead(slab.bytes, slab.at, kind, length)
+    slab.bytes.set(payload, slab.at + head)
+    slab.send(this.#socket, head + length)
+  }
+}

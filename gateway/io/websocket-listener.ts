@@ -1,0 +1,119 @@
+// Clients over WebSocket, plain or TLS: node:http reads the request, websocket-handshake judges it, and from then on the
+// socket is a WebSocketCarrier's. Whoever has not upgraded in the handshake time, whatever it sends meanwhile, is gone.
+// Plain requests are answered, so that a load balancer's check and a curious person get an answer: /health and / say 200.
+import http from 'node:http'
+import type net from 'node:net'
+import tls from 'node:tls'
+import type { ListenerSettings } from '../../config/settings.ts'
+import { Acceptor } from './acceptor.ts'
+import { endSoon } from './stream-carrier.ts'
+import type { Listener, ListenerHome } from './tcp-listener.ts'
+import { TlsTerminator } from './tls-terminator.ts'
+import { WebSocketCarrier } from './websocket-carrier.ts'
+import { judgeUpgrade, pathOf, refusalAnswer, upgradeAnswer } from './websocket-handshake.ts'
+
+const HEADER_BYTES_MAX = 16 * 1024
+
+export class WebSocketListener implements Listener {
+  readonly settings: ListenerSettings
+  readonly #home: ListenerHome
+  readonly #http: http.Server
+  readonly #acceptor: Acceptor
+  readonly #tls: TlsTerminator | undefined
+  /** Sockets that have not upgraded yet, each with its deadline. */
+  readonly #waiting = new Map<net.Socket, NodeJS.Timeout>()
+
+  constructor(settings: ListenerSettings, home: ListenerHome) {
+    this.settings = settings
+    this.#home = home
+    this.#http = http.createServer({ maxHeaderSize: HEADER_BYTES_MAX, keepAlive: false })
+    this.#http.on('request', (request, response) => this.#answer(request, response))
+    this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket as net.Socket, head))
+    const { name, host, port } = settings
+    const budget = home.budget
+    const tls =
+      settings.security === 'tls'
+        ? new TlsTerminator(name, settings.tls, home.handshakeMs, budget, (socket) => this.#greet(socket))
+        : undefined
+    this.#tls = tls
+    this.#acceptor = new Acceptor({
+      name,
+      host,
+      port,
+      pauseOnConnect: false,
+      budget,
+      accepted: (socket) => {
+        if (tls !== undefined) {
+          tls.accept(socket)
+        } else {
+          socket.once('close', budget.release)
+          this.#greet(socket)
+        }
+      },
+    })
+  }
+
+  listen(): Promise<{ host: string; port: number }> {
+    return this.#acceptor.listen()
+  }
+
+  reload(settings: ListenerSettings): void {
+    this.#tls?.reload(settings.tls)
+  }
+
+  stop(): void {
+    this.#acceptor.stop()
+    for (const socket of this.#waiting.keys()) socket.destroy()
+  }
+
+  #greet(socket: net.Socket): void {
+    const late = () => {
+      this.#home.counters.upgradesTimedOut++
+      socket.destroy()
+    }
+    this.#waiting.set(socket, setTimeout(late, this.#home.handshakeMs))
+    socket.once('close', () => this.#forget(socket))
+    this.#http.emit('connection', socket)
+  }
+
+  #forget(socket: net.Socket): void {
+    clearTimeout(this.#waiting.get(socket))
+    this.#waiting.delete(socket)
+  }
+
+  #answer(request: http.IncomingMessage, response: http.ServerResponse): void {
+    const path = pathOf(request)
+    response.setHeader('Content-Type', 'text/plain; charset=utf-8')
+    response.setHeader('Connection', 'close')
+    if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.writeHead(405, { Allow: 'GET, HEAD' }).end('only GET is answered here\n')
+    } else if (path === '/' || path === '/health') {
+      response.writeHead(200).end(`skewer; clients connect by WebSocket to ${this.settings.path}\n`)
+    } else if (path === this.settings.path) {
+      response.writeHead(426, { Upgrade: 'websocket' }).end('connect here by WebSocket\n')
+    } else {
+      response.writeHead(404).end('nothing is here\n')
+    }
+  }
+
+  #upgrade(request: http.IncomingMessage, socket: net.Socket, head: Buffer): void {
+    const { budget, counters } = this.#home
+    const refusal = judgeUpgrade(request, this.settings)
+    if (refusal !== undefined) {
+      counters.upgradesRefused++
+      socket.on('error', () => counters.socketErrors++)
+      socket.write(refusalAnswer(refusal))
+      endSoon(socket)
+      return
+    }
+    this.#forget(socket)
+    const isTls = socket instanceof tls.TLSSocket
+    // A TLS socket's place is given back when the socket beneath it closes.
+    if (!isTls) socket.off('close', budget.release)
+    const released = isTls ? undefined : budget.release
+    const carrier = new WebSocketCarrier(this.#home, socket, isTls, upgradeAnswer(request), released)
+    carrier.start(this.#home.accept(carrier, this.#home.now()))
+    if (head.length > 0) carrier.read(head)
+    this.#home.poke()
+  }
+}

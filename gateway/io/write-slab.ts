@@ -1,0 +1,47 @@
+// Where batches wait until the kernel has them. A batch is lent to a carrier for the length of `write` only, so it is
+// copied here and the copy is given to the stream. On a socket whose peer reads, the kernel takes all of it at once and
+// the same bytes serve the next write; what a stream still holds is never touched again: the slab goes on behind it, and
+// a new slab is taken when this one is used up. The old one lives exactly as long as a stream refers to it.
+//
+// Invariant: bytes[0, at) belong to streams, bytes[at, ...) to nobody.
+import type { Writable } from 'node:stream'
+
+const BYTES_MAX = 1024 * 1024
+const CLIENT_BYTES = 64 * 1024
+
+/** One for all sockets of clients. */
+export const clientSlab = (): WriteSlab => new WriteSlab(CLIENT_BYTES)
+
+export class WriteSlab {
+  bytes: Buffer
+  at = 0
+
+  constructor(capacityBytes: number) {
+    this.bytes = Buffer.allocUnsafeSlow(capacityBytes)
+  }
+
+  /** Makes `length` bytes at `at` free to be written until `send`. */
+  reserve(length: number): void {
+    if (length <= this.bytes.length - this.at) return
+    let capacity = this.bytes.length
+    while (capacity < length) capacity *= 2
+    // One huge batch must not make the slab huge for good.
+    this.bytes = Buffer.allocUnsafeSlow(capacity <= BYTES_MAX ? capacity : Math.max(length, BYTES_MAX))
+    this.at = 0
+  }
+
+  /** Writes the `length` bytes at `at`. They are free again if the kernel took them at once. */
+  send(socket: Writable, length: number): void {
+    const end = this.at + length
+    socket.write(this.bytes.subarray(this.at, end))
+    if (socket.writableLength !== 0) this.at = end
+  }
+
+  /** Copies what is lent and writes the copy. */
+  write(socket: Writable, lent: Uint8Array): void {
+    const length = lent.length
+    this.reserve(length)
+    this.bytes.set(lent, this.at)
+    this.send(socket, length)
+  }
+}

@@ -1,0 +1,80 @@
+// The log: pino, JSON lines or, on a terminal, something to read. Buffered, so that a line costs no system call in the
+// turn that writes it; `close` writes out what is left. Secrets do not get here by design (events carry none); the names
+// below are a second net for objects that somebody logs whole.
+import { styleText } from 'node:util'
+import pino from 'pino'
+
+export type LogSettings = { level: string; format: 'json' | 'pretty' | 'auto' }
+/** Where lines go: pino's own buffered stdout unless told otherwise. */
+export type LogTarget = { write(line: string): unknown }
+export type Log = pino.Logger
+
+const secrets = [
+  'token',
+  'ticket',
+  'secret',
+  'proof',
+  'password',
+  'linkKey',
+  'ticketKeys',
+  'authorization',
+  'privateKey',
+]
+const redact = { paths: secrets.flatMap((name) => [name, `*.${name}`, `*.*.${name}`]), censor: '[redacted]' }
+
+export class LogFile {
+  readonly log: Log
+  readonly #file: ReturnType<typeof pino.destination> | undefined
+
+  constructor(settings: LogSettings, target?: LogTarget) {
+    this.#file = target === undefined ? pino.destination({ fd: 1, sync: false }) : undefined
+    const out: LogTarget = target ?? this.#file!
+    const isPretty = settings.format === 'pretty' || (settings.format === 'auto' && process.stdout.isTTY === true)
+    const stream = isPretty ? { write: (line: string) => out.write(prettyLine(line)) } : out
+    this.log = pino(
+      { level: settings.level, redact, base: undefined, timestamp: pino.stdTimeFunctions.isoTime },
+      stream,
+    )
+  }
+
+  /** Writes out what is buffered. */
+  async close(): Promise<void> {
+    const file = this.#file
+    if (file === undefined) return
+    // Flushing a destination that is not open yet throws.
+    if (!isOpen(file)) await new Promise<void>((resolve) => file.once('ready', () => resolve()))
+    file.flushSync()
+  }
+
+  /** The same, at once, for a process that is about to die: what cannot be written is lost. */
+  closeNow(): void {
+    if (this.#file !== undefined && isOpen(this.#file)) this.#file.flushSync()
+  }
+}
+
+const isOpen = (file: object): boolean => ((file as { fd?: number }).fd ?? -1) >= 0
+
+const levels: Record<number, [string, 'gray' | 'cyan' | 'green' | 'yellow' | 'red' | 'magenta']> = {
+  10: ['trace', 'gray'],
+  20: ['debug', 'cyan'],
+  30: ['info', 'green'],
+  40: ['warn', 'yellow'],
+  50: ['error', 'red'],
+  60: ['fatal', 'magenta'],
+}
+
+/** One line of JSON as a person reads it: time, level, sentence, then the rest as name=value. */
+export function prettyLine(line: string): string {
+  const { level, time, msg, event, err, ...rest } = JSON.parse(line) as Record<string, unknown>
+  const [name, color] = levels[level as number] ?? [String(level), 'gray']
+  const fields = Object.entries(rest).map(([key, value]) => `${key}=${shown(value)}`)
+  const head = `${styleText('gray', String(time).slice(11, 23))} ${styleText(color, name.padEnd(5))} ${msg ?? event ?? ''}`
+  const stack = (err as { stack?: string } | undefined)?.stack
+  const tail = stack === undefined ? '' : `\n${stack}`
+  return `${head}${fields.length > 0 ? ` ${styleText('gray', fields.join(' '))}` : ''}${tail}\n`
+}
+
+function shown(value: unknown): string {
+  if (typeof value === 'string') return /^[\w.:/@-]+$/.test(value) ? value : JSON.stringify(value)
+  return JSON.stringify(value)
+}

@@ -1,0 +1,220 @@
+// Metrics in Prometheus' text format: cells that the frame path and the edge count in, read when somebody scrapes. Nothing
+// here runs per frame. Names: skewer_<what>_<unit>[_total]; every reason and code has one name in code, metric and docs.
+import { Counter, Gauge, Registry } from 'prom-client'
+import { codeName } from '../../protocols/codes.ts'
+import { type Counters, cell, dropReasons } from '../counters.ts'
+import type { IoCounters } from '../io/io-counters.ts'
+import type { ProcessSample } from '../io/process-sample.ts'
+import type { HostSnapshot } from '../snapshots.ts'
+
+export type MetricSources = {
+  counters: Counters
+  io: IoCounters
+  hosts(): HostSnapshot[]
+  isReady(): boolean
+  sample(): ProcessSample
+  version: string
+}
+
+type Cell = keyof typeof cell
+type Labelled = [labels: Record<string, string>, value: number]
+
+export class Metrics {
+  readonly registry = new Registry()
+  readonly #sources: MetricSources
+
+  constructor(sources: MetricSources) {
+    this.#sources = sources
+    this.#process()
+    this.#clients()
+    this.#channels()
+    this.#messages()
+    this.#links()
+  }
+
+  /** Everything, as Prometheus reads it. */
+  text(): Promise<string> {
+    return this.registry.metrics()
+  }
+
+  #process(): void {
+    const { version } = this.#sources
+    let sample = this.#sources.sample()
+    this.#gauge('skewer_info', 'The version that runs; always 1.', ['version'], () => [[{ version }, 1]])
+    this.#one('skewer_ready', 'Whether /ready says yes.', () => (this.#sources.isReady() ? 1 : 0))
+    this.#one('skewer_uptime_seconds', 'Since when the process runs.', () => {
+      sample = this.#sources.sample()
+      return sample.uptimeSeconds
+    })
+    this.#count('skewer_cpu_seconds_total', 'CPU time of the process, user and system.', [], () => [
+      [{}, sample.cpuSeconds],
+    ])
+    this.#gauge('skewer_memory_bytes', 'Memory of the process.', ['kind'], () => [
+      [{ kind: 'resident' }, sample.rssBytes],
+      [{ kind: 'heap' }, sample.heapUsedBytes],
+      [{ kind: 'external' }, sample.externalBytes],
+    ])
+    this.#gauge('skewer_event_loop_delay_seconds', 'How late timers are, since the start.', ['quantile'], () => [
+      [{ quantile: '0.5' }, sample.delayMs.p50 / 1000],
+      [{ quantile: '0.99' }, sample.delayMs.p99 / 1000],
+      [{ quantile: '1' }, sample.delayMs.max / 1000],
+    ])
+    this.#one(
+      'skewer_event_loop_utilization_ratio',
+      'Share of the time since the last scrape in which the event loop was busy.',
+      () => sample.utilization,
+    )
+    this.#cell('skewer_stalls_total', 'Times that the process stood still for over a second.', 'stalls')
+    this.#cell('skewer_flushes_total', 'Turns of the event loop in which something was written.', 'flushes')
+  }
+
+  #clients(): void {
+    const { io, counters } = this.#sources
+    this.#one('skewer_sockets_open', 'Accepted sockets, those in a handshake included.', () => io.socketsOpen)
+    this.#cell('skewer_connections_open', 'Connections of clients.', 'connectionsOpen', true)
+    this.#cell('skewer_sessions_open', 'Sessions that have a connection here.', 'sessionsOpen', true)
+    this.#cell('skewer_connections_accepted_total', 'Connections taken.', 'connectionsAccepted')
+    this.#count('skewer_connections_closed_total', 'Connections ended, by code.', ['code'], () =>
+      byCode(counters.closedByCode),
+    )
+    this.#cell('skewer_logins_total', 'Sessions begun with a token.', 'logins')
+    this.#cell('skewer_resumes_total', 'Sessions gone on with a ticket.', 'resumes')
+    this.#count(
+      'skewer_handshakes_failed_total',
+      'Connections that did not become one of a client, by what went wrong.',
+      ['reason'],
+      () => [
+        [{ reason: 'connections_max' }, io.connectionsRefused],
+        [{ reason: 'accept' }, io.acceptErrors],
+        [{ reason: 'tls' }, io.tlsHandshakesFailed],
+        [{ reason: 'upgrade_refused' }, io.upgradesRefused],
+        [{ reason: 'upgrade_timeout' }, io.upgradesTimedOut],
+      ],
+    )
+    this.#count('skewer_socket_errors_total', 'Sockets that ended with an error.', [], () => [[{}, io.socketErrors]])
+    this.#cell(
+      'skewer_client_pauses_total',
+      'Times that a client was not read because a link was full.',
+      'clientPauses',
+    )
+  }
+
+  #channels(): void {
+    const { counters } = this.#sources
+    this.#cell('skewer_handles_open', 'Channels that have a handle on a link.', 'handlesOpen', true)
+    this.#cell('skewer_parked', 'Channels that wait for a host that is away.', 'parked', true)
+    this.#cell('skewer_parked_total', 'Channels that had to wait.', 'parkedTotal')
+    this.#cell('skewer_attaches_total', 'Attaches asked for.', 'attaches')
+    this.#cell('skewer_reattaches_total', 'Attaches of channels that went on.', 'reattaches')
+    this.#cell('skewer_resets_total', 'Attaches that met a lost record.', 'resets')
+    this.#count('skewer_attaches_refused_total', 'Attaches refused, by code.', ['code'], () =>
+      byCode(counters.attachRefusedByCode),
+    )
+    this.#count('skewer_detaches_total', 'Channels detached by the gateway, by code.', ['code'], () =>
+      byCode(counters.detachedByCode),
+    )
+    this.#cell('skewer_locates_total', 'Questions where an actor lives.', 'locates')
+    this.#cell('skewer_invites_total', 'Invitations of hosts to sessions.', 'invites')
+  }
+
+  #messages(): void {
+    const { counters } = this.#sources
+    const sides: [Record<string, string>, Cell, Cell][] = [
+      [{ side: 'client', direction: 'in' }, 'clientFramesIn', 'clientBytesIn'],
+      [{ side: 'client', direction: 'out' }, 'clientFramesOut', 'clientBytesOut'],
+      [{ side: 'link', direction: 'in' }, 'linkFramesIn', 'linkBytesIn'],
+      [{ side: 'link', direction: 'out' }, 'linkFramesOut', 'linkBytesOut'],
+    ]
+    const labels = ['side', 'direction']
+    this.#count('skewer_frames_total', 'Frames of both protocols.', labels, () =>
+      sides.map(([label, frames]) => [label, counters.cells[cell[frames]]]),
+    )
+    this.#count('skewer_bytes_total', 'Bytes of both protocols, before TLS and WebSocket framing.', labels, () =>
+      sides.map(([label, , bytes]) => [label, counters.cells[cell[bytes]]]),
+    )
+    this.#count('skewer_messages_refused_total', 'Numbered messages refused, by code.', ['code'], () =>
+      byCode(counters.refusedByCode),
+    )
+    this.#count('skewer_frames_dropped_total', 'Frames dropped, by reason.', ['reason'], () =>
+      dropReasons.map((reason, i) => [{ reason }, counters.drops[i]]),
+    )
+    this.#count('skewer_publications_total', 'Publications to groups.', ['direction'], () => [
+      [{ direction: 'in' }, counters.cells[cell.publicationsIn]],
+      [{ direction: 'out' }, counters.cells[cell.publicationsOut]],
+    ])
+    this.#cell('skewer_publications_dropped_total', 'Publications a member did not get.', 'publicationsDropped')
+    this.#cell('skewer_loose_calls_total', 'Requests outside channels.', 'looseCalls')
+    this.#cell('skewer_loose_calls_open', 'Requests outside channels that wait for their reply.', 'looseOpen', true)
+    this.#gauge('skewer_queue_bytes', 'What waits to be written.', ['side'], () => [
+      [{ side: 'client' }, counters.cells[cell.clientQueueBytes]],
+      [{ side: 'link' }, counters.cells[cell.linkQueueBytes]],
+    ])
+  }
+
+  #links(): void {
+    const { io, hosts } = this.#sources
+    this.#cell('skewer_links_open', 'Links to hosts.', 'linksOpen', true)
+    this.#count('skewer_dials_total', 'Attempts to open a link.', ['outcome'], () => [
+      [{ outcome: 'opened' }, io.linksOpened],
+      [{ outcome: 'failed' }, io.dialsFailed],
+    ])
+    this.#gauge('skewer_host_up', 'Whether a host is linked.', ['host'], () =>
+      hosts().map((host) => [{ host: host.host }, host.state === 'linked' ? 1 : 0]),
+    )
+    this.#gauge('skewer_host_channels', 'Channels attached to a host.', ['host'], () =>
+      hosts().map((host) => [{ host: host.host }, host.channels]),
+    )
+    this.#gauge('skewer_host_queue_bytes', 'What waits to be written to a host.', ['host'], () =>
+      hosts().map((host) => [{ host: host.host }, host.queuedBytes]),
+    )
+    this.#gauge('skewer_host_rtt_seconds', 'Round trip to a host, as last measured.', ['host'], () =>
+      hosts().map((host) => [{ host: host.host }, host.rttMs / 1000]),
+    )
+  }
+
+  #cell(name: string, help: string, of: Cell, isGauge = false): void {
+    const { cells } = this.#sources.counters
+    const read = (): Labelled[] => [[{}, cells[cell[of]]]]
+    if (isGauge) this.#gauge(name, help, [], read)
+    else this.#count(name, help, [], read)
+  }
+
+  #one(name: string, help: string, read: () => number): void {
+    this.#gauge(name, help, [], () => [[{}, read()]])
+  }
+
+  #gauge(name: string, help: string, labelNames: string[], read: () => Labelled[]): void {
+    const registers = [this.registry]
+    new Gauge({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        this.reset()
+        for (const [labels, value] of read()) this.set(labels, value)
+      },
+    })
+  }
+
+  #count(name: string, help: string, labelNames: string[], read: () => Labelled[]): void {
+    const registers = [this.registry]
+    new Counter({
+      name,
+      help,
+      labelNames,
+      registers,
+      collect() {
+        this.reset()
+        for (const [labels, value] of read()) this.inc(labels, value)
+      },
+    })
+  }
+}
+
+/** One value for each code that has been counted. */
+function byCode(cells: Float64Array): Labelled[] {
+  const found: Labelled[] = []
+  for (let i = 0; i < cells.length; i++) if (cells[i] > 0) found.push([{ code: codeName(i) }, cells[i]])
+  return found
+}
