@@ -1,0 +1,46 @@
+// Which counters of datagrams were seen before: a ring of bits that a growing counter slides over (RFC 6479; docs/spec/
+// datagram.md, section 6). Two steps, so that a forged datagram moves nothing: `check` before the datagram is opened,
+// `accept` after. 1 KiB a direction, no allocation, no shifting.
+//
+//   bits      |  word  |  word  |  word  | ...   256 words of 32; one is always being entered, so 255 x 32 = 8,160 of
+//   window    |<------- 8,128 counters ------->|   them hold at any time; the window is the 8,128 of WireGuard
+import { COUNTER_MAX } from './crypto.ts'
+
+const WORD_BITS = 32
+const WORDS = 256
+/** Counters further behind the highest than this are refused ([DGM-6.1]). */
+export const REPLAY_WINDOW = 8128
+
+export class ReplayWindow {
+  readonly #bits = new Uint32Array(WORDS)
+  #highest = -1
+
+  /** The highest counter accepted, -1 before the first. */
+  get highest(): number {
+    return this.#highest
+  }
+
+  /** Whether `counter` may still come: it was not accepted and is not too old. Changes nothing. */
+  check(counter: number): boolean {
+    if (!(counter >= 0 && counter <= COUNTER_MAX)) return false
+    if (counter > this.#highest) return true
+    if (this.#highest - counter > REPLAY_WINDOW) return false
+    return (this.#bits[wordOf(counter)] & bitOf(counter)) === 0
+  }
+
+  /** Marks a counter that `check` let pass and whose datagram was authentic; true when it is the highest so far. */
+  accept(counter: number): boolean {
+    const isHighest = counter > this.#highest
+    if (isHighest) {
+      const from = Math.floor(this.#highest / WORD_BITS)
+      const steps = Math.min(Math.floor(counter / WORD_BITS) - from, WORDS)
+      for (let i = 1; i <= steps; i++) this.#bits[(from + i + WORDS) % WORDS] = 0
+      this.#highest = counter
+    }
+    this.#bits[wordOf(counter)] |= bitOf(counter)
+    return isHighest
+  }
+}
+
+const wordOf = (counter: number): number => Math.floor(counter / WORD_BITS) % WORDS
+const bitOf = (counter: number): number => 1 << (counter % WORD_BITS)
