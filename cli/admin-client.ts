@@ -2,7 +2,8 @@
 // file says, else http://127.0.0.1:9902. The token: $SKEWER_ADMIN_TOKEN, else that of the configuration file; never an
 // argument, which other users of the machine could read.
 import process from 'node:process'
-import { configFile, loadConfig } from './load.ts'
+import { loadSettings } from '../config/settings-from-yaml.ts'
+import { configFile } from './load.ts'
 import { Failure, exitCode } from './failure.ts'
 
 export type AdminFlags = { admin?: string; config?: string }
@@ -21,21 +22,23 @@ export async function callAdmin(
   const headers: Record<string, string> = { accept: 'application/json' }
   if (token !== undefined) headers.authorization = `Bearer ${token}`
   if (send !== undefined) headers['content-type'] = 'application/json'
-  const response = await fetch(new URL(path, url), {
+  const signal = AbortSignal.timeout(TIMEOUT_MS)
+  const { status, text } = await fetch(new URL(path, url), {
     method,
     headers,
     body: send && JSON.stringify(send),
-    signal: AbortSignal.timeout(TIMEOUT_MS),
-  }).catch((error: Error) => {
-    throw new Failure(`no gateway answers at ${url} (${reasonOf(error)})`)
+    signal,
   })
-  const text = await response.text()
-  if (response.status === 401 || response.status === 403) {
+    .then(async (response) => ({ status: response.status, text: await response.text() }))
+    .catch((error: Error) => {
+      throw new Failure(`no gateway answers at ${url} (${reasonOf(error)})`)
+    })
+  if (status === 401) {
     throw new Failure(
-      `the gateway at ${url} refused: set SKEWER_ADMIN_TOKEN to the \`admin.token\` of its configuration`,
+      `the gateway at ${url} wants a token: set SKEWER_ADMIN_TOKEN to the \`admin.token\` of its configuration`,
     )
   }
-  return { status: response.status, body: parsed(text) }
+  return { status, body: parsed(text) }
 }
 
 /** As `callAdmin`, failing on every answer but success. */
@@ -47,9 +50,9 @@ export async function askAdmin(
 ): Promise<unknown> {
   const { status, body } = await callAdmin(method, path, flags, send)
   if (status >= 200 && status < 300) return body
-  throw new Failure(
-    `the gateway answered ${status} to ${method} ${path}: ${typeof body === 'string' ? body : JSON.stringify(body)}`,
-  )
+  const says = (body as { error?: unknown } | null)?.error ?? body
+  const text = typeof says === 'string' ? says : JSON.stringify(says)
+  throw new Failure(`the gateway answered ${status} to ${method} ${path}: ${text}`)
 }
 
 function adminAddress(flags: AdminFlags): { url: string; token: string | undefined } {
@@ -58,7 +61,10 @@ function adminAddress(flags: AdminFlags): { url: string; token: string | undefin
   if (written !== undefined) return { url: checkedUrl(written), token }
   const file = configFile(flags)
   if (file === undefined) return { url: 'http://127.0.0.1:9902', token }
-  const { admin } = loadConfig(flags).settings
+  const { settings } = loadSettings(file, process.env)
+  if (!settings)
+    throw new Failure(`${file} does not say where the admin port is (\`skewer check\`); --admin does`, exitCode.usage)
+  const { admin } = settings
   if (!admin.enabled) throw new Failure(`${file} has the admin port switched off`)
   const host =
     { '0.0.0.0': '127.0.0.1', '::': '[::1]' }[admin.host] ?? (admin.host.includes(':') ? `[${admin.host}]` : admin.host)

@@ -14,36 +14,39 @@ export function printJson(value: unknown): void {
   process.stdout.write(`${JSON.stringify(value, undefined, process.stdout.isTTY ? 2 : undefined)}\n`)
 }
 
-/** Columns are the keys of all rows in the order met; numbers stand to the right. Piped, columns are parted by tabs. */
-export function printTable(rows: readonly Row[], isTerminal = process.stdout.isTTY === true): void {
-  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))]
-  if (columns.length === 0) return
-  const lines = rows.map((row) => columns.map((column) => cell(row[column])))
-  if (!isTerminal) {
-    for (const line of [columns, ...lines]) printLine(line.join('\t'))
-    return
-  }
-  const widths = columns.map((column, i) => Math.max(column.length, ...lines.map((line) => line[i].length)))
-  const isNumber = columns.map((column) =>
-    rows.every((row) => row[column] === undefined || typeof row[column] === 'number'),
-  )
-  const laidOut = (line: string[]) =>
-    line
-      .map((text, i) => (isNumber[i] ? text.padStart(widths[i]) : text.padEnd(widths[i])))
-      .join('  ')
-      .trimEnd()
-  printLine(styleText('bold', laidOut(columns), { stream: process.stdout }))
-  for (const line of lines) printLine(laidOut(line))
+export function printTable(rows: readonly Row[]): void {
+  const [head, ...lines] = tableLines(rows, process.stdout.isTTY === true)
+  printLine(styleText('bold', head, { stream: process.stdout }))
+  for (const line of lines) printLine(line)
 }
 
-/** Complaints about a configuration, each with its line and caret on a terminal. */
-export function printProblems(problems: readonly Problem[], stream: NodeJS.WriteStream = process.stderr): void {
-  for (const problem of problems) {
-    const colour = problem.severity === 'warning' ? 'yellow' : 'red'
-    stream.write(`${stream.isTTY ? styleText(colour, problemText(problem), { stream }) : problemText(problem)}\n`)
-    const source = stream.isTTY ? problemSource(problem) : undefined
-    if (source) stream.write(`  ${source.line}\n  ${styleText(colour, source.caret, { stream })}\n`)
-  }
+/** Columns are the keys of all rows in the order met; numbers stand to the right. Piped, columns are parted by tabs. */
+export function tableLines(rows: readonly Row[], isTerminal: boolean): string[] {
+  const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))]
+  const lines = [columns, ...rows.map((row) => columns.map((column) => cell(row[column])))]
+  if (!isTerminal) return lines.map((line) => line.join('\t'))
+  const widths = columns.map((_, i) => Math.max(...lines.map((line) => line[i].length)))
+  const isNumber = columns.map((column) =>
+    rows.every(({ [column]: value }) => value === undefined || typeof value === 'number'),
+  )
+  const padded = (text: string, i: number) => (isNumber[i] ? text.padStart(widths[i]) : text.padEnd(widths[i]))
+  return lines.map((line) => line.map(padded).join('  ').trimEnd())
+}
+
+export function printProblems(problems: readonly Problem[]): void {
+  for (const line of problemLines(problems, process.stderr.isTTY === true)) process.stderr.write(`${line}\n`)
+}
+
+/** Complaints about a configuration; on a terminal each with its line and caret. */
+export function problemLines(problems: readonly Problem[], isTerminal: boolean): string[] {
+  return problems.flatMap((problem) => {
+    const paint = (text: string) =>
+      styleText(problem.severity === 'warning' ? 'yellow' : 'red', text, { stream: process.stderr })
+    const source = isTerminal ? problemSource(problem) : undefined
+    return source
+      ? [paint(problemText(problem)), `  ${source.line}`, paint(`  ${source.caret}`)]
+      : [paint(problemText(problem))]
+  })
 }
 
 function cell(value: unknown): string {

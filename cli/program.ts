@@ -91,9 +91,9 @@ export function buildProgram(finish: (code: number) => void): Command {
     does(async (flags) => (await import('./commands/operate.ts')).stats(flags)),
   )
   const session = program.command('session').description('sessions of a gateway')
-  withAdmin(add(session, 'list', 'list them')).action(
-    does(async (flags) => (await import('./commands/operate.ts')).list('sessions', flags)),
-  )
+  withAdmin(add(session, 'list', 'list them'))
+    .option('--limit <count>', 'how many at most; default: 100', readCount)
+    .action(does(async (flags) => (await import('./commands/operate.ts')).list('sessions', flags)))
   const host = program.command('host').description('hosts of a gateway')
   withAdmin(add(host, 'list', 'list them')).action(
     does(async (flags) => (await import('./commands/operate.ts')).list('hosts', flags)),
@@ -116,6 +116,11 @@ export function buildProgram(finish: (code: number) => void): Command {
 
 function devOption(flags: string, description: string): Option {
   return new Option(flags, description).implies({ dev: true }).conflicts('config')
+}
+
+function readCount(written: string): number {
+  if (/^[1-9]\d{0,5}$/.test(written)) return Number(written)
+  throw new InvalidArgumentError('A count is a number from 1 on.')
 }
 
 function readPort(written: string): number {

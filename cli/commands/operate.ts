@@ -23,8 +23,8 @@ export async function stats(flags: OperateFlags): Promise<number> {
 }
 
 /** `/sessions` and `/hosts` answer a list, or a mapping that holds one. */
-export async function list(what: 'sessions' | 'hosts', flags: OperateFlags): Promise<number> {
-  const body = await askAdmin('GET', `/${what}`, flags)
+export async function list(what: 'sessions' | 'hosts', flags: OperateFlags & { limit?: number }): Promise<number> {
+  const body = await askAdmin('GET', flags.limit === undefined ? `/${what}` : `/${what}?limit=${flags.limit}`, flags)
   if (flags.json) printJson(body)
   else {
     const rows = rowsOf(body)

@@ -2,11 +2,10 @@
 // SIGINT drain (clients are told to go elsewhere), the second one ends it at once. The exit code is the gateway's.
 import process from 'node:process'
 import { loadSettingsText } from '../../config/settings-from-yaml.ts'
-import type { Settings } from '../../config/settings.ts'
 import type { RunningGateway } from '../../gateway/io/process.ts'
 import { Failure, exitCode } from '../failure.ts'
 import { type LoadedFile, loadConfig, settingsOf } from '../load.ts'
-import { printJson, printLine } from '../output.ts'
+import { printJson } from '../output.ts'
 import { packageVersion } from '../package-version.ts'
 
 export type RunFlags = {
@@ -28,11 +27,13 @@ const LINGER_MS = 1000
 export async function run(flags: RunFlags): Promise<number> {
   const { settings, file } = flags.dev ? developmentConfig(flags) : loadConfig(flags)
   const { startGateway } = await import('../../gateway/io/process.ts')
-  const running = await startGateway(settings, { configFile: file }).catch((error: Error) => {
-    throw startFailure(error, settings)
+  const running = await startGateway(settings, { configFile: file, ownsProcess: true }).catch((error: Error) => {
+    throw startFailure(error)
   })
+  // Whoever reads that it runs may stop it at once.
+  const ending = stopped(running)
   announce(running, file, flags)
-  const code = await stopped(running)
+  const code = await ending
   setTimeout(() => process.exit(code), LINGER_MS).unref()
   return code
 }
@@ -55,28 +56,22 @@ function developmentConfig(flags: RunFlags): LoadedFile {
   return { settings: settingsOf(loaded, 'the command line'), file: undefined }
 }
 
+/** Lines for people go to stderr: stdout is the log's. With --json, a first line there says where it listens. */
 function announce(running: RunningGateway, file: string | undefined, flags: RunFlags): void {
   const { addresses, adminAddress } = running
   const version = packageVersion()
   if (flags.json) {
-    printJson({
-      event: 'started',
-      version,
-      pid: process.pid,
-      config: file ?? null,
-      listeners: addresses,
-      admin: adminAddress ?? null,
-    })
+    const admin = adminAddress ?? null
+    printJson({ event: 'started', version, pid: process.pid, config: file ?? null, listeners: addresses, admin })
     return
   }
   const config = flags.dev ? 'development configuration' : (file ?? 'built-in configuration')
-  printLine(`skewer ${version} runs (pid ${process.pid}, ${config})`)
+  say(`${version} runs (pid ${process.pid}, ${config})`)
   for (const { name, transport, host, port } of addresses) {
     const scheme = transport === 'websocket' ? 'ws' : transport
-    printLine(`  ${name.padEnd(16)} ${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`)
+    say(`${name} listens on ${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`)
   }
-  if (adminAddress)
-    printLine(`  ${'admin'.padEnd(16)} ${adminAddress.includes('://') ? adminAddress : `http://${adminAddress}`}`)
+  if (adminAddress) say(`admin listens on ${adminAddress}`)
 }
 
 async function stopped(running: RunningGateway): Promise<number> {
@@ -117,21 +112,7 @@ function say(text: string): void {
   process.stderr.write(`skewer: ${text}\n`)
 }
 
-/** The usual reasons why a port cannot be had, in one line that names the listener. */
-function startFailure(error: Error, settings: Settings): Error {
-  const system = [error, error.cause].find((error) => (error as NodeJS.ErrnoException | undefined)?.code) as
-    | (NodeJS.ErrnoException & { address?: string; port?: number })
-    | undefined
-  const says = system?.syscall === 'listen' || system?.syscall === 'bind' ? listenErrors[system.code!] : undefined
-  if (!system || !says) return error
-  const listener = settings.listeners.find(({ port }) => port === system.port)
-  const isAdmin = !listener && settings.admin.port === system.port
-  const who = listener ? `listener ${listener.name}` : isAdmin ? 'the admin port' : 'a listener'
-  return new Failure(`${who} cannot listen on ${system.address ?? ''}:${system.port ?? ''}: ${says}`)
-}
-
-const listenErrors: Record<string, string> = {
-  EADDRINUSE: 'the port is in use by another process',
-  EACCES: 'not permitted; ports below 1024 need CAP_NET_BIND_SERVICE',
-  EADDRNOTAVAIL: 'this machine has no such address',
+/** What it says itself (a port is taken, keys cannot be read) is one sentence; any other kind of error is a bug. */
+function startFailure(error: Error): Error {
+  return error.constructor === Error ? new Failure(error.message) : error
 }
