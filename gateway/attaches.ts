@@ -86,7 +86,7 @@ export class Attaches {
 
   #takePin(attachment: Attachment, pin: Uint8Array): number {
     if (pin.length === 0) return code.ok
-    const opened = openPin(this.#gateway.env.sealer, pin, attachment.sessionName, attachment.service, attachment.key)
+    const opened = openPin(this.#gateway.env, pin, attachment.sessionName, attachment.service, attachment.key)
     if ('code' in opened) return opened.code
     attachment.target = opened.host
     attachment.targetIsPin = true
@@ -281,7 +281,7 @@ export class Attaches {
   }
 
   #sealPin(attachment: Attachment, host: string): Uint8Array {
-    return sealPin(this.#gateway.env.sealer, attachment.sessionName, attachment.service, attachment.key, host)
+    return sealPin(this.#gateway.env, attachment.sessionName, attachment.service, attachment.key, host)
   }
 
   /** STALE or SPENT. */

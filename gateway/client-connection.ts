@@ -138,7 +138,7 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
       }
       return this.charge() && this.#control(kind, bytes, start, end)
     }
-    return this.charge() && this.#handshake.take(kind, bytes, start, end)
+    return this.isAlive && this.charge() && this.#handshake.take(kind, bytes, start, end)
   }
 
   #control(kind: number, bytes: Uint8Array, start: number, end: number): boolean {
@@ -173,6 +173,8 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
         this.outlet.touch()
         return true
       }
+      case clientKind.pong:
+        return readPair(r) !== undefined || this.violate('malformed PONG')
       case clientKind.loose:
         return this.#loose(bytes, start, end)
       case clientKind.reauth: {

@@ -27,7 +27,7 @@ import type { Expiring } from './deadlines.ts'
 import { Deadline } from './deadlines.ts'
 import type { Gateway } from './gateway.ts'
 import type { LoginResult } from './seams.ts'
-import { openTicket, resumeProof, sealTicket, sessionName } from './tickets.ts'
+import { fitTicket, openTicket, resumeProof, sealTicket, sessionName } from './tickets.ts'
 
 const SESSION_RANDOM_BYTES = 16
 /** A ticket with less than this left is not issued anew at its half life. */
@@ -69,6 +69,7 @@ export class ClientHandshake implements Expiring {
       connection.outlet.touch()
       return true
     }
+    if (kind === clientKind.pong) return readPair(r) !== undefined || connection.violate('malformed PONG')
     if (kind === clientKind.close) {
       connection.destroy(code.detached)
       return false
@@ -110,6 +111,10 @@ export class ClientHandshake implements Expiring {
     }
     if (result.user === '' || encoder.encode(result.user).length > NAME_BYTES_MAX) {
       this.#refuse(code.unauthenticated, 'the name of the user is empty or too long')
+      return
+    }
+    if (!fitTicket(result.labels)) {
+      this.#refuse(code.login_failed, 'the labels of the user are too many or too long')
       return
     }
     const id = sessionName(env.randomBytes(SESSION_RANDOM_BYTES))
@@ -253,7 +258,7 @@ export class ClientHandshake implements Expiring {
       return
     }
     const now = this.#gateway.env.now()
-    connection.session!.labels = result.labels
+    if (fitTicket(result.labels)) connection.session!.labels = result.labels
     this.#authorise(this.#authUntil(result), now)
     this.#issue()
   }

@@ -25,6 +25,7 @@ export class Drain implements Expiring {
     const steps = Math.max(1, Math.floor(withinMs / 2 / STEP_MS))
     this.#perStep = Math.ceil(this.#waiting.length / steps)
     gateway.env.observe({ event: 'drain_started', withinMs })
+    for (const link of gateway.links) link.announceDrain(withinMs)
     gateway.deadlines.set(this.#next, now)
   }
 

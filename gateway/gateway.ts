@@ -13,7 +13,7 @@ import type { HostSettings, LimitSettings, Settings, TimeSettings } from '../con
 import { writeInvite } from '../protocols/client/frames.ts'
 import { code } from '../protocols/codes.ts'
 import type { Labels, LinkInvite } from '../protocols/link/frames.ts'
-import { linkKind, writeLinkInvite } from '../protocols/link/frames.ts'
+import { linkKind, writeKick, writeLinkInvite } from '../protocols/link/frames.ts'
 import { Attaches } from './attaches.ts'
 import { ClientConnection } from './client-connection.ts'
 import { Counters, cell } from './counters.ts'
@@ -131,8 +131,8 @@ export class Gateway {
 
   /** The end of an event-loop turn: every peer that has something waiting gets it in one write. */
   flush(_now: number): void {
-    this.turn.begin()
     this.lanes.flushSkips()
+    this.turn.begin()
     this.turn.flush()
     this.flow.afterFlush()
   }
@@ -198,16 +198,25 @@ export class Gateway {
       return
     }
     const connection = session.connections[session.connections.length - 1]
-    const pin = sealPin(this.env.sealer, a.session, a.service, a.key, link.host.name)
+    const pin = sealPin(this.env, a.session, a.service, a.key, link.host.name)
     writeInvite(connection.outlet.writer, { service: a.service, key: a.key, life: a.life, pin })
     connection.outlet.touch()
   }
 
-  /** Closes a session's connections here, with a code that does not come back unless told otherwise (X4). */
-  kick(session: string, why: number): boolean {
+  /**
+   * Ends a session (X4): its connections here are closed with a code that does not come back unless told otherwise, and
+   * every linked host but the one it came from is told, so that it marks what it holds of the session.
+   */
+  kick(session: string, why: number, from?: Link): boolean {
+    const reason = why === code.ok ? code.kicked : why
+    for (const host of this.hostTable.all()) {
+      const link = host.current
+      if (link === undefined || host === from?.host) continue
+      writeKick(link.outlet.writer, { session, code: reason })
+      link.outlet.touch()
+    }
     const found = this.#sessions.get(session)
     if (found === undefined) return false
-    const reason = why === code.ok ? code.kicked : why
     for (const connection of found.connections.slice()) connection.close(reason, 'the session was ended')
     return true
   }

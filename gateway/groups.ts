@@ -144,6 +144,16 @@ export class Groups {
     return true
   }
 
+  /** The host itself has dropped publications of a group on this link: all its members here have missed them. */
+  lag(link: Link, number: number): void {
+    const group = number < link.groups.length ? link.groups[number] : undefined
+    if (group === undefined) return
+    for (const { attachment } of group.members) {
+      writeNumber(attachment.outlet.writer, clientKind.lag, group.down)
+      this.#sent(attachment)
+    }
+  }
+
   linkGone(link: Link): void {
     for (const group of link.groups) {
       if (group === undefined) continue

@@ -76,7 +76,8 @@ export class Lanes {
     const frame = this.#frame
     if (readLaneHeader(frame, bytes, 0, bytes.length) && frame.kind >= laneKind.latest) {
       const attachment = frame.channel < connection.aliases.length ? connection.aliases[frame.channel] : undefined
-      if (attachment?.state === attachState.attached && connection.routes[frame.route] !== undefined) {
+      const entry = frame.route < connection.routes.length ? connection.routes[frame.route] : undefined
+      if (attachment?.state === attachState.attached && entry !== undefined) {
         this.#unnumberedUp(connection, attachment, frame)
         return
       }
@@ -278,6 +279,7 @@ export class Lanes {
       entry = frame.route < link.hostRoutes.length ? link.hostRoutes[frame.route] : undefined
       if (entry === undefined) return link.violate('route number that was not announced')
     }
+    if (frame.kind === laneKind.reject) return link.violate('REJECT from a host')
     if (frame.channel & 1) return this.#relay(link, attachment, frame, entry, true)
     if (frame.kind <= laneKind.skip && !this.#inOrderDown(attachment, frame)) return true
     if (attachment.origin !== undefined) return this.#relay(link, attachment, frame, entry, false)
@@ -327,6 +329,7 @@ export class Lanes {
 
   /** P6: both ends are hosts. Upward the numbers are checked as a client's are; nothing is judged. */
   #relay(link: Link, attachment: Attachment, frame: LaneFrame, entry: RouteEntry | undefined, isUp: boolean): boolean {
+    if (isUp && frame.kind === laneKind.replay) return link.violate('REPLAY from a client end')
     if (isUp && frame.kind <= laneKind.skip) {
       if (!this.#inOrderUp(attachment, frame)) return true
       if (frame.kind !== laneKind.skip) attachment.nextUp++

@@ -5,7 +5,7 @@
 //           <-- LINK_HELLO(... services, labels) ----------
 //           -- LINK_PROOF ------------------------------->
 //           <-- LINK_PROOF ------------------------------- verified: open
-import { openFrame, NONCE_BYTES } from '../protocols/client/frames.ts'
+import { NONCE_BYTES, openFrame, readClose } from '../protocols/client/frames.ts'
 import { code } from '../protocols/codes.ts'
 import type { LinkHello } from '../protocols/link/frames.ts'
 import {
@@ -60,7 +60,8 @@ export class LinkHandshake {
       return proof === undefined ? this.#link.violate('malformed LINK_PROOF') : this.#proof(proof, this.#peer, now)
     }
     if (kind === linkKind.close) {
-      this.#link.close(code.link_auth, 'the host closed the link in the handshake', now)
+      const close = readClose(r)
+      this.#link.close(close?.code ?? code.protocol, `the host says: ${close?.text ?? ''}`.slice(0, 80), now)
       return false
     }
     return this.#link.violate('not a frame of the handshake')
@@ -74,7 +75,7 @@ export class LinkHandshake {
     }
     // Pins and the hash name hosts: both ends must mean the same one.
     if (hello.name !== link.host.name) {
-      link.close(code.link_auth, `the host is called ${hello.name}, expected ${link.host.name}`.slice(0, 200), now)
+      link.close(code.link_auth, `the host is called ${hello.name}, expected ${link.host.name}`.slice(0, 80), now)
       return false
     }
     link.instance = hello.instance

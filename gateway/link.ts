@@ -8,6 +8,7 @@ import {
   readClose,
   readJoin,
   readLooseReply,
+  readNumber,
   readPair,
   readReset,
   readRoute,
@@ -116,7 +117,7 @@ export class Link implements CarrierEvents, FrameSink, Expiring, LooseCaller {
 
   closed(now: number): void {
     this.outlet.forget()
-    this.#end(code.link_lost, now)
+    this.#end(code.link_lost, now, 'the carrier has ended')
   }
 
   // ---- frames ----
@@ -130,7 +131,7 @@ export class Link implements CarrierEvents, FrameSink, Expiring, LooseCaller {
       }
       return this.#control(kind, bytes, start, end)
     }
-    return this.#handshake.take(kind, bytes, start, end, this.now)
+    return this.state === linkState.handshake && this.#handshake.take(kind, bytes, start, end, this.now)
   }
 
   #control(kind: number, bytes: Uint8Array, start: number, end: number): boolean {
@@ -190,6 +191,12 @@ export class Link implements CarrierEvents, FrameSink, Expiring, LooseCaller {
         const a = readJoin(r)
         return a === undefined ? this.violate('malformed JOIN') : gateway.groups.join(this, a)
       }
+      case linkKind.lag: {
+        const number = readNumber(r)
+        if (number === undefined) return this.violate('malformed LAG')
+        gateway.groups.lag(this, number)
+        return true
+      }
       case linkKind.leave: {
         const a = readPair(r)
         if (a === undefined) return this.violate('malformed LEAVE')
@@ -221,7 +228,7 @@ export class Link implements CarrierEvents, FrameSink, Expiring, LooseCaller {
       case linkKind.kick: {
         const a = readKick(r)
         if (a === undefined) return this.violate('malformed KICK')
-        gateway.kick(a.session, a.code)
+        gateway.kick(a.session, a.code, this)
         return true
       }
       case linkKind.loose: {
@@ -327,6 +334,13 @@ export class Link implements CarrierEvents, FrameSink, Expiring, LooseCaller {
     this.#gateway.deadlines.set(this.#beat, now + times.linkHeartbeatMs)
   }
 
+  /** Tells the host that this gateway goes: nothing new is begun over this link. */
+  announceDrain(withinMs: number): void {
+    if (this.state !== linkState.open) return
+    writeClose(this.outlet.writer, linkKind.drain, { code: code.going_away, retryMs: Math.floor(withinMs), text: '' })
+    this.outlet.touch()
+  }
+
   /** Sends CLOSE_HANDLE if that was not done, and frees the handle when both sides have (L2). */
   closeHandle(slot: HandleSlot, why: number, retryMs: number): void {
     if (this.state === linkState.closed || !slot.isOpen) return
@@ -363,11 +377,11 @@ export class Link implements CarrierEvents, FrameSink, Expiring, LooseCaller {
   close(why: number, text: string, now: number): void {
     if (this.state === linkState.closed) return
     writeClose(this.outlet.writer, clientKind.close, { code: why, retryMs: 0, text })
-    this.#end(why, now)
+    this.#end(why, now, text)
     this.outlet.endAfterFlush(why, text)
   }
 
-  #end(why: number, now: number): void {
+  #end(why: number, now: number, text = ''): void {
     if (this.state === linkState.closed) return
     const gateway = this.#gateway
     const wasOpen = this.state === linkState.open
@@ -376,7 +390,7 @@ export class Link implements CarrierEvents, FrameSink, Expiring, LooseCaller {
     gateway.flow.linkGone(this)
     gateway.links.delete(this)
     if (!wasOpen) {
-      gateway.env.observe({ event: 'link_refused', host: this.host.name, code: why, text: codeText(why) })
+      gateway.env.observe({ event: 'link_refused', host: this.host.name, code: why, text })
       gateway.hostTable.redial(this.host, now)
       return
     }
@@ -393,5 +407,3 @@ export class Link implements CarrierEvents, FrameSink, Expiring, LooseCaller {
     gateway.env.observe({ event: 'link_closed', host: this.host.name, code: why })
   }
 }
-
-const codeText = (why: number): string => `closed with code ${why} before it was open`

@@ -7,7 +7,7 @@
 import { code } from '../protocols/codes.ts'
 import { NONCE_BYTES, SECRET_BYTES } from '../protocols/client/frames.ts'
 import type { Labels } from '../protocols/link/frames.ts'
-import { readLabels, SESSION_BYTES_MAX, writeLabels } from '../protocols/link/frames.ts'
+import { LABELS_MAX, readLabels, SESSION_BYTES_MAX, writeLabels } from '../protocols/link/frames.ts'
 import { NAME_BYTES_MAX } from '../protocols/wire/lane-frames.ts'
 import { Reader } from '../protocols/wire/reader.ts'
 import { Writer } from '../protocols/wire/writer.ts'
@@ -15,7 +15,10 @@ import type { GatewayEnvironment, Sealer } from './seams.ts'
 
 export const TICKET_CONTEXT = 'ticket'
 const PLAIN_VERSION = 1
-const RESUME_CONTEXT = new TextEncoder().encode('skewer-resume-1')
+/** With the longest names, a ticket stays below TICKET_BYTES_MAX. */
+const LABELS_BYTES_MAX = 512
+const encoder = new TextEncoder()
+const RESUME_CONTEXT = encoder.encode('skewer-resume-1')
 
 export type TicketPlain = {
   session: string
@@ -60,6 +63,21 @@ export function resumeProof(
   binding: Uint8Array,
 ): Uint8Array {
   return hmac(secret, RESUME_CONTEXT, nonce.subarray(0, NONCE_BYTES), binding)
+}
+
+/** Labels travel in every ticket and every LINK_ATTACH: whether these are few and short enough for both. */
+export function fitTicket(labels: Labels): boolean {
+  const entries = Object.entries(labels)
+  if (entries.length > LABELS_MAX) return false
+  let total = 0
+  for (const pair of entries) {
+    for (const text of pair) {
+      const length = encoder.encode(text).length
+      if (length > NAME_BYTES_MAX) return false
+      total += length + 2
+    }
+  }
+  return total <= LABELS_BYTES_MAX
 }
 
 /** A new session's name: 16 random bytes in 22 characters of base64url. */

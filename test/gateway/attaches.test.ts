@@ -9,6 +9,7 @@ import {
   bytes,
   clientKind,
   EMPTY,
+  hmac,
   host as hostSettings,
   linkKind,
   read,
@@ -422,7 +423,7 @@ t.test('P3: a gateway that has just started waits for a pinned host it has never
   const host = world.host('h1')
   const c = world.client().login('ann')
   const { sealPin } = await import('../../gateway/pins.ts')
-  const pin = sealPin(world.sealer, c.welcome!.session, 'arena', 'room', 'h9')
+  const pin = sealPin({ sealer: world.sealer, hmac }, c.welcome!.session, 'arena', 'room', 'h9')
   c.take()
   c.attach({ life: 7n, pin })
   t.same(c.kinds(), [clientKind.parked])

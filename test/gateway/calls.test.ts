@@ -261,3 +261,36 @@ t.test('X4: a kick of the host closes the session for good', async (t) => {
   t.equal(client.carrier.closedWith, code.kicked)
   t.equal(world.gateway.sessions().length, 0)
 })
+
+t.test('X4: a kick is told to every other host, the operator’s to all', async (t) => {
+  const { world, from, to } = pair()
+  const c = world.client().login('ann')
+  const { session } = c.welcome!
+  writeKick(from.w, { session, code: code.ok })
+  from.send()
+  t.equal(c.carrier.closedWith, code.kicked)
+  t.equal(from.only(linkKind.kick).length, 0)
+  t.same(read.kick(to.only(linkKind.kick)[0]), { session, code: code.kicked })
+  world.gateway.kick('another', code.banned)
+  world.turn()
+  for (const host of [from, to])
+    t.same(read.kick(host.only(linkKind.kick)[0]), { session: 'another', code: code.banned })
+})
+
+t.test('P6: the pin of an actor with the longest names fits its frame', async (t) => {
+  const name = 'n'.repeat(128)
+  const world = new World({ hosts: [hostSettings(name)] })
+  const services = [{ name, weight: 1, keys: 1, park: true }]
+  world.gateway.configure({ ...world.gateway.settings, services: [{ name, keys: 'any', whenAway: 'park' }] }, world.now)
+  const host = world.host(name, 1n, 1, services)
+  host.openTo({ from: `${name}/${name}`, service: name, key: name })
+  const a = host.attaches()[0]
+  t.equal(a.session, `a:${name}/${name}`)
+  host.attached(a)
+  const { pin } = read.attached(host.take()[0])
+  host.closeHandle(1)
+  host.openTo({ handle: 3, epoch: 2, from: `${name}/${name}`, service: name, key: name, pin, life: 7n })
+  t.match(host.attaches()[0], { pinned: true })
+  host.openTo({ handle: 5, from: `${name}/${name}n`, service: name, key: name })
+  t.equal(host.only(clientKind.refused).length, 1)
+})

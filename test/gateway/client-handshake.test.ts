@@ -53,6 +53,26 @@ t.test('a refused login closes with its code, and an unknown version with `versi
   )
 })
 
+t.test('a user whose name or labels do not fit the frames cannot log in', async (t) => {
+  const world = new World()
+  const label = 'x'.repeat(128)
+  const users: [string, Record<string, string>, number | undefined][] = [
+    ['', {}, code.unauthenticated],
+    ['u'.repeat(129), {}, code.unauthenticated],
+    ['u'.repeat(128), { group: 'blue' }, undefined],
+    ['ann', { [label]: label, b: label }, undefined],
+    ['ann', { [`${label}x`]: 'too long' }, code.login_failed],
+    ['ann', { [label]: label, b: label, c: label }, code.login_failed],
+    ['ann', Object.fromEntries(Array.from({ length: 33 }, (_, i) => [`${i}`, ''])), code.login_failed],
+  ]
+  for (const [user, labels, why] of users) {
+    world.logins = (_token, done) => done({ ok: true, user, labels })
+    const c = world.client()
+    c.raw(loginFrame('token'))
+    t.equal(c.carrier.closedWith, why, user)
+  }
+})
+
 t.test('a login whose client has gone meanwhile leaves nothing', async (t) => {
   const world = new World()
   let answer: ((result: LoginResult) => void) | undefined

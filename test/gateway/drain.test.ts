@@ -2,7 +2,7 @@
 import t from 'tap'
 import { code } from '../../protocols/codes.ts'
 import { laneKind, writeOneway } from '../../protocols/wire/lane-frames.ts'
-import { attachedPair, bytes, clientKind, read, testSettings, World } from './world.ts'
+import { attachedPair, bytes, clientKind, linkKind, read, testSettings, World } from './world.ts'
 
 t.test('readiness needs a linked host and no drain, and says why not', async (t) => {
   const world = new World()
@@ -15,10 +15,12 @@ t.test('readiness needs a linked host and no drain, and says why not', async (t)
 
 t.test('O1: a drain tells every client at a rate, with times of their own, and closes what is left', async (t) => {
   const world = new World()
-  world.host()
+  const host = world.host()
   const clients = Array.from({ length: 100 }, (_, i) => world.client().login(`u${i}`))
   for (const c of clients) c.take()
   world.gateway.drain(2000, world.now)
+  world.turn()
+  t.equal(read.close(host.only(linkKind.drain)[0]).retryMs, 2000, 'hosts are told too')
   const told = () =>
     clients
       .map((c) => c.only(clientKind.drain))

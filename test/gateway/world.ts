@@ -249,6 +249,7 @@ export const read = {
   located: (f: Frame) => link.readLocated(reader(f))!,
   linkInvite: (f: Frame) => link.readLinkInvite(reader(f))!,
   linkLoose: (f: Frame) => link.readLinkLoose(reader(f))!,
+  kick: (f: Frame) => link.readKick(reader(f))!,
   broadcast: (f: Frame) => link.readBroadcast(reader(f))!,
 }
 
