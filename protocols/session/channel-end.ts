@@ -20,6 +20,7 @@ import {
   writeUnreliable,
 } from '../wire/lane-frames.ts'
 import type { Writer } from '../wire/writer.ts'
+import { incoming } from './incoming.ts'
 import { BEYOND_WINDOW, Intake, taken } from './intake.ts'
 import { LatestReceiver, LatestSender } from './latest.ts'
 import type { Window } from './outbox.ts'
@@ -183,6 +184,8 @@ export class ChannelEnd {
 
   /** Takes a message back if it certainly has not run (N4); it is then told as refused with this code. */
   withdraw(number: number, reason: number = code.withdrawn): boolean {
+    const kind = this.out.at(number)?.kind
+    if (kind !== laneKind.oneway && kind !== laneKind.request) return false
     return this.out.canWithdraw(number) && this.#bury(number, reason, 0)
   }
 
@@ -488,20 +491,5 @@ export class ChannelEnd {
     this.out.window.bytes = window.bytes
     if (window.count > this.largestWindow) this.largestWindow = window.count
     if (window.bytes > this.#largestWindowBytes) this.#largestWindowBytes = window.bytes
-  }
-}
-
-function incoming(frame: LaneFrame, number: number, route: string, now: number): Incoming {
-  return {
-    kind: frame.kind,
-    number,
-    route,
-    request: frame.kind === laneKind.request ? frame.request : 0,
-    deadlineAt: frame.kind === laneKind.request && frame.deadlineMs > 0 ? now + frame.deadlineMs : Infinity,
-    key: frame.kind === laneKind.latest ? frame.key : '',
-    group: frame.kind === laneKind.replay ? frame.group : '',
-    life: frame.kind === laneKind.replay ? frame.life : 0n,
-    offset: frame.kind === laneKind.replay ? frame.offset : 0,
-    payload: frame.payload(),
   }
 }
