@@ -4,7 +4,7 @@
 // has been read as milliseconds by one person and as minutes by another.
 import type { RateSettings } from './settings.ts'
 
-export type Misread = { expected: string; suggestion?: string }
+type Misread = { expected: string; suggestion?: string }
 export type Reading<T> = { value: T; misread?: undefined } | { value?: undefined; misread: Misread }
 
 const DURATION_UNITS: [unit: string, ms: number][] = [

@@ -7,7 +7,7 @@ import type { ListenerSettings, RouteSettings, Settings } from './settings.ts'
 export const REDACTED = '[redacted]'
 
 export type PlainConfig = { [key: string]: PlainValue }
-export type PlainValue = string | number | boolean | PlainValue[] | PlainConfig
+type PlainValue = string | number | boolean | PlainValue[] | PlainConfig
 
 /** File names are absolute, routes are all under `routes`, keys that are not set are left out. */
 export function redactedConfig(settings: Settings): PlainConfig {

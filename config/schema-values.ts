@@ -102,7 +102,7 @@ export function fileName(description: string) {
     .meta({ description: `${description} Relative names start at the configuration's folder.` })
 }
 
-export function complain(ctx: z.RefinementCtx, input: unknown, complaint: Complaint): void {
+function complain(ctx: z.RefinementCtx, input: unknown, complaint: Complaint): void {
   const params: IssueParams = { complaint }
   ctx.addIssue({ code: 'custom', message: complaint.what, params, input })
 }
