@@ -175,18 +175,15 @@ export class Connection {
   end(pipeToPeer: Pipe, pipeToSelf: Pipe): void {
     if (!this.isOpen) return
     this.isOpen = false
+    const self = pipeToSelf.side
     pipeToSelf.discard()
+    this.#clock.at(this.#clock.now, () => self?.closed())
     const wait = () => {
       if (pipeToPeer.side === undefined) return
       if (pipeToPeer.emptyAt > this.#clock.now) this.#clock.at(pipeToPeer.emptyAt + 0.001, wait)
       else this.#tell(pipeToPeer)
     }
     this.#clock.at(pipeToPeer.emptyAt + 1, wait)
-  }
-
-  /** One side is gone without a word (kill): nobody reads there any more. */
-  forget(pipeToDead: Pipe): void {
-    pipeToDead.discard()
   }
 
   #tell(pipe: Pipe): void {

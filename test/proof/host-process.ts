@@ -1,0 +1,129 @@
+// A game server of the proof: notes every number that its handler sees, pushes numbers of its own, answers requests and
+// calls clients. It hands its books over when asked. `SABOTAGE` makes the relay between handler and books swallow, repeat
+// or swap one message, to show that the proof would notice.
+import process from 'node:process'
+import { bytes, service, startHost } from '../../sdk/host/index.ts'
+import { NumberLog } from './accounts.ts'
+import type { FromHost, ToHost } from './messages.ts'
+import { numberOf, payloadOf } from './messages.ts'
+
+const PUSH_MS = 20
+const PUSHES_A_TICK = 1
+const CALL_MS = 1000
+
+type Book = { handled: NumberLog; asked: NumberLog; pushed: number; pushRefused: number[]; unknown: number[]; isQuiet: boolean }
+const books: Map<string, Book> = new Map()
+let isStopped = false
+let resets = 0
+let calls = 0
+let callsFailed = 0
+let sabotage = process.env.SABOTAGE ?? ''
+let held: (() => void) | undefined
+let delivered = 0
+
+/** The relay between the handler and the books. */
+function relay(note: () => void): void {
+  delivered++
+  if (sabotage === '' || delivered < 2000) {
+    note()
+  } else if (sabotage === 'swallow') {
+    sabotage = ''
+  } else if (sabotage === 'repeat') {
+    sabotage = ''
+    note()
+    note()
+  } else if (held === undefined) {
+    held = note
+  } else {
+    note()
+    held()
+    held = undefined
+    sabotage = ''
+  }
+}
+
+function bookOf(user: string): Book {
+  let book = books.get(user)
+  if (book === undefined) {
+    book = { handled: new NumberLog(), asked: new NumberLog(), pushed: 0, pushRefused: [], unknown: [], isQuiet: false }
+    books.set(user, book)
+  }
+  return book
+}
+
+const proof = service('proof', {
+  keys: 'user',
+  onStart(ctx) {
+    const book = bookOf(ctx.key)
+    ctx.every(PUSH_MS, () => {
+      if (isStopped || book.isQuiet) return
+      for (const session of ctx.sessions) {
+        for (let i = 0; i < PUSHES_A_TICK; i++) {
+          // A full window refuses at once and nothing has happened: the number is used later.
+          if (ctx.tryPush(session, 'proof.down', payloadOf(book.pushed + 1)) !== 0) return
+          book.pushed++
+        }
+      }
+    })
+    ctx.every(CALL_MS, () => {
+      if (isStopped) return
+      for (const session of ctx.sessions) {
+        calls++
+        void ctx.callClient(session, 'proof.echo', payloadOf(calls), { timeoutMs: 20_000 }).then(
+          () => {},
+          () => {
+            callsFailed++
+          },
+        )
+      }
+    })
+  },
+  onEnd() {
+    resets++
+  },
+  routes: {
+    'proof.up'(ctx, payload) {
+      const book = bookOf(ctx.key)
+      const n = numberOf(payload as Uint8Array)
+      relay(() => book.handled.push(n))
+    },
+    'proof.limited'(ctx, payload) {
+      bookOf(ctx.key).handled.push(numberOf(payload as Uint8Array))
+    },
+    'proof.ask'(ctx, payload) {
+      bookOf(ctx.key).asked.push(numberOf(payload as Uint8Array))
+      return payload
+    },
+  },
+})
+
+const host = await startHost({
+  name: process.env.NAME!,
+  listen: process.env.LISTEN!,
+  services: [proof],
+  codec: bytes,
+  linkKey: process.env.LINK_KEY,
+})
+
+process.on('message', (message: ToHost) => {
+  if (message.kind === 'quiet') {
+    isStopped = true
+  } else if (message.kind === 'books') {
+    const answer: FromHost = {
+      kind: 'books',
+      resets,
+      calls,
+      callsFailed,
+      books: Array.from(books, ([user, book]) => ({
+        user,
+        handled: book.handled.toArray(),
+        asked: book.asked.toArray(),
+        pushed: book.pushed,
+      })),
+    }
+    process.send!(answer)
+  } else {
+    void host.close().finally(() => process.exit(0))
+  }
+})
+process.send!({ kind: 'ready' } satisfies FromHost)

@@ -1,0 +1,172 @@
+// Many players of the proof in one process: each has a channel to its own actor, sends numbered messages (some on a tight
+// rate limit), asks with requests, counts what is pushed to it, and hops between transports and gateways.
+import process from 'node:process'
+import type { Client } from '../../sdk/client/index.ts'
+import { bytes, connect } from '../../sdk/client/index.ts'
+import { NumberLog } from './accounts.ts'
+import type { FromPlayers, PlayerBook, ToPlayers } from './messages.ts'
+import { numberOf, payloadOf } from './messages.ts'
+
+const options = JSON.parse(process.env.OPTIONS!) as {
+  names: string[]
+  gateways: string[]
+  messagesPerSecond: number
+  hopMs: number
+}
+const TICK_MS = 20
+const LIMITED_SHARE = 0.02
+const ASK_SHARE = 0.05
+
+let isQuiet = false
+let hops = 0
+const reattachMs: number[] = []
+const transports: Record<string, number> = {}
+
+class Player {
+  readonly book: PlayerBook
+  readonly received = new NumberLog()
+  readonly client: Client
+  readonly #room
+  #due = 0
+  #apartSince = -1
+  #numbers: Map<number, number> = new Map()
+
+  constructor(name: string, first: number) {
+    this.book = {
+      user: name,
+      accepted: 0,
+      refused: [],
+      unknown: [],
+      received: [],
+      asked: 0,
+      answered: 0,
+      askedRefused: 0,
+      askedUnknown: 0,
+      resets: 0,
+      endings: [],
+      lane: { unacked: 0, state: '' },
+    }
+    const gateways = [...options.gateways.slice(first), ...options.gateways.slice(0, first)]
+    this.client = connect({ gateways, token: name, codec: bytes })
+    const room = this.client.actor('proof', '')
+    this.#room = room
+    room.on('proof.down', (payload) => this.received.push(numberOf(payload as Uint8Array)))
+    room.on('proof.echo', (payload) => payload)
+    room.on('attached', () => {
+      transports[this.client.transport] = (transports[this.client.transport] ?? 0) + 1
+      if (this.#apartSince >= 0) reattachMs.push(performance.now() - this.#apartSince)
+      this.#apartSince = -1
+    })
+    room.on('detached', () => {
+      if (this.#apartSince < 0) this.#apartSince = performance.now()
+    })
+    room.on('refused', (refusal) => this.book.refused.push(this.#own(refusal.number)))
+    room.on('reset', (ending) => {
+      this.book.resets++
+      for (const item of ending.unknown) this.book.unknown.push(this.#own(item.number))
+    })
+    room.on('ended', (ending) => this.book.endings.push(ending.name))
+    room.start()
+  }
+
+  get isAttached(): boolean {
+    return this.#room.state === 'attached'
+  }
+  get unacked(): number {
+    return this.#room.unacked
+  }
+  get openRequests(): number {
+    return this.#room.openRequests
+  }
+
+  /** The game's own number of a lane number: refusals name the latter. */
+  #own(laneNumber: number): number {
+    return this.#numbers.get(laneNumber) ?? -1
+  }
+
+  tick(elapsedMs: number): void {
+    this.#due += (elapsedMs * options.messagesPerSecond) / 1000
+    while (this.#due >= 1) {
+      this.#due--
+      const luck = Math.random()
+      if (luck < ASK_SHARE) this.#ask()
+      else if (!this.#send(luck < ASK_SHARE + LIMITED_SHARE ? 'proof.limited' : 'proof.up')) break
+    }
+    if (this.#due > 10) this.#due = 10
+  }
+
+  #send(route: string): boolean {
+    let number: number
+    try {
+      number = this.#room.send(route, payloadOf(this.book.accepted + 1))
+    } catch {
+      return false
+    }
+    this.#numbers.set(number, ++this.book.accepted)
+    if (this.#numbers.size > 4096) this.#numbers.delete(this.#numbers.keys().next().value!)
+    return true
+  }
+
+  #ask(): void {
+    const n = this.book.asked + 1
+    const asking = this.#room.call('proof.ask', payloadOf(n), { timeoutMs: 30_000 })
+    this.book.asked = n
+    asking.then(
+      (answer) => {
+        if (numberOf(answer as Uint8Array) === n) this.book.answered++
+        else this.book.endings.push(`answer ${numberOf(answer as Uint8Array)} to question ${n}`)
+      },
+      (error) => {
+        if (error.ran === 'unknown') this.book.askedUnknown++
+        else this.book.askedRefused++
+      },
+    )
+  }
+
+  hop(): void {
+    hops++
+    this.client.switchTo((this.client.gatewayIndex + 1 + Math.floor(Math.random() * (options.gateways.length - 1))) % options.gateways.length)
+  }
+
+  close(): PlayerBook {
+    this.book.received = this.received.toArray()
+    this.book.lane = { unacked: this.unacked, state: this.#room.state }
+    return this.book
+  }
+}
+
+const players = options.names.map((name, i) => new Player(name, i % options.gateways.length))
+let last = performance.now()
+setInterval(() => {
+  const now = performance.now()
+  const elapsed = Math.min(now - last, 200)
+  last = now
+  if (isQuiet) return
+  for (const player of players) {
+    player.tick(elapsed)
+    if (Math.random() < elapsed / options.hopMs) player.hop()
+  }
+}, TICK_MS)
+
+process.on('message', (message: ToPlayers) => {
+  let answer: FromPlayers
+  if (message.kind === 'quiet') {
+    isQuiet = true
+    return
+  }
+  if (message.kind === 'state') {
+    answer = { kind: 'state', attached: 0, clients: players.length, unacked: 0, openRequests: 0, messages: 0 }
+    for (const player of players) {
+      if (player.isAttached) answer.attached++
+      answer.unacked += player.unacked
+      answer.openRequests += player.openRequests
+      answer.messages += player.book.accepted + player.book.asked + player.received.length
+    }
+  } else if (message.kind === 'books') {
+    answer = { kind: 'books', books: players.map((player) => player.close()), reattachMs, transports, hops }
+  } else {
+    process.exit(0)
+  }
+  process.send!(answer)
+})
+process.send!({ kind: 'ready' } satisfies FromPlayers)

@@ -1,0 +1,59 @@
+// The gateway settings of a simulated system: real defaults with time-outs that fit into a minute of virtual time. The
+// order of rule O1 holds here too: two heartbeats, the longest back-off and parkMax stay below keep.
+import type { Settings } from '../../config/settings.ts'
+import type { Profile } from './profile.ts'
+
+export function defaultSettings(profile: Profile, name: string): Settings {
+  return {
+    name,
+    listeners: [],
+    hosts: Array.from({ length: profile.hosts }, (_, i) => ({
+      name: `h${i + 1}`,
+      address: `h${i + 1}`,
+      security: 'none' as const,
+      weight: 100,
+      labels: {},
+    })),
+    services: [
+      { name: 'arena', keys: 'any', whenAway: 'park' },
+      { name: 'self', keys: 'user', whenAway: 'reject' },
+    ],
+    routes: [
+      { match: 'arena.limited', service: 'arena', rate: { perSecond: 4, burst: 3 } },
+      { match: 'arena.*', service: 'arena' },
+      { match: 'self.*', service: 'self' },
+    ],
+    auth: { kind: 'development' },
+    stateDir: '',
+    linkKey: 'sim link key',
+    limits: {
+      windowCount: profile.windowCount,
+      windowBytes: profile.windowBytes,
+      channelsPerSession: 8,
+      connectionBytesMax: 128 * 1024,
+      queueBytesMax: 8 * 1024 * 1024,
+      linkBytesMax: 256 * 1024,
+      connectionsMax: 1000,
+      frameBytesMax: 64 * 1024,
+      handshakeFrameBytesMax: 16 * 1024,
+      parkedMax: 100,
+      looseReplyBytesMax: 64 * 1024,
+      grantedBytesMax: 64 * 1024,
+      replyBytesMax: 16 * 1024,
+    },
+    times: {
+      handshakeMs: 3000,
+      heartbeatMs: 3000,
+      keepMs: profile.keepMs,
+      parkMaxMs: 8000,
+      backoffMaxMs: 2000,
+      drainMs: 3000,
+      authUntilMs: 3_600_000,
+      linkHeartbeatMs: 2000,
+      linkFlushDelayMs: 0,
+      goneAfterMs: 30_000,
+    },
+    admin: { enabled: false, host: '', port: 0 },
+    log: { level: 'silent', format: 'json' },
+  }
+}
