@@ -137,8 +137,12 @@ export class ChannelEnd {
     return item.request
   }
 
-  /** Answers a request; the room was reserved by the request itself (W4). Returns the reply's number. */
+  /**
+   * Answers a request; the room was reserved by the request itself (W4). Returns the reply's number; behind our FIN nothing
+   * is numbered any more, and the reply is dropped (X4).
+   */
   reply(request: number, replyCode: number, payload: Uint8Array): number {
+    if (this.finSent > 0) return -code.closed
     const item = new Item(laneKind.reply, '', payload)
     item.request = request
     item.code = replyCode
