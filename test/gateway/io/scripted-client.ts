@@ -44,6 +44,7 @@ export class ScriptedClient implements FrameSink {
   readonly #splitter = new FrameSplitter(16 * 1024 * 1024)
   readonly #writer = new Writer(1024)
   readonly #frame = new LaneFrame()
+  #isAnnounced = false
   #changed: () => void = () => {}
 
   constructor(pipe: Pipe) {
@@ -103,7 +104,8 @@ export class ScriptedClient implements FrameSink {
       sent: 0,
       groups: [],
     })
-    writeRoute(this.#writer, clientKind.route, 0, 'arena.echo')
+    if (!this.#isAnnounced) writeRoute(this.#writer, clientKind.route, 0, 'arena.echo')
+    this.#isAnnounced = true
     this.flush()
     return this.until(() => this.attached, 'ATTACHED')
   }
