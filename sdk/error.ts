@@ -1,6 +1,6 @@
 // What the SDKs throw and reject with: one class, with the code of the one table, what to do about it, and whether the
 // message ran (Q2). `ran: 'no'` is certain.
-import { codeName } from '../protocols/codes.ts'
+import { code, codeName } from '../protocols/codes.ts'
 
 export type Ran = 'yes' | 'no' | 'unknown'
 
@@ -19,5 +19,18 @@ export class SkewerError extends Error {
     this.code = code
     this.retryMs = retryMs
     this.ran = ran
+  }
+}
+
+/**
+ * What a handler throws to say no: the caller gets the sentence, under `not_allowed` or the code given. Other errors stay
+ * on the host.
+ *
+ * @example
+ * if (player.gold < price) throw new Refusal('not enough gold')
+ */
+export class Refusal extends SkewerError {
+  constructor(text: string, refusalCode: number = code.not_allowed) {
+    super(refusalCode, text, 'yes')
   }
 }

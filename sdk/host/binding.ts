@@ -308,6 +308,8 @@ export class Binding implements Timed, Flushable, ChannelSink, LaneOwner, Messag
       this.record.apartSince = now
       link.closeHandle(handle, code.closed, 0)
     }
+    // Requests that the other end closed over have their outcome now (X5).
+    this.lanes.close()
     this.actor.host.linger(this)
     this.arm()
   }

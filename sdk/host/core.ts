@@ -157,6 +157,21 @@ export class HostCore {
     this.wake()
   }
 
+  /** Lets every actor run its onStop behind what waits in its mailbox; `done` is called once all have stopped. */
+  stopActors(now: number, done: () => void): void {
+    this.#enter(now)
+    this.isDraining = true
+    const actors = this.actors()
+    let left = actors.length
+    if (left === 0) done()
+    for (const actor of actors) {
+      actor.leave(now, () => {
+        if (--left === 0) done()
+      })
+    }
+    this.runReady(now)
+  }
+
   /** Says GOODBYE on every link, so that pins to this host are given up at once (P3), and ends it. */
   close(now: number): void {
     this.#enter(now)
@@ -330,6 +345,11 @@ export class HostCore {
 
   get linkCount(): number {
     return this.#links.size
+  }
+
+  /** Sessions with a channel to an actor here, attached or apart. */
+  get sessionCount(): number {
+    return this.#sessions.size
   }
 
   busyThousandths(): number {

@@ -23,7 +23,8 @@ export class Handle {
   }
 }
 
-const HANDLES_MAX = 1 << 20
+/** Each way (LNK-14). */
+const HANDLES_MAX = 1 << 17
 /** How far above the highest handle so far a gateway may choose. */
 const AHEAD_MAX = 1024
 

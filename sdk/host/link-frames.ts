@@ -47,7 +47,7 @@ export function receiveFrame(link: HostLink, bytes: Uint8Array, start: number, e
     }
     const r = openFrame(bytes, start, end)
     if (r === undefined || !receiveControl(link, kind, r, now)) {
-      if (r !== undefined && !isKnown(kind) && isSkippable(bytes[start])) return
+      if (!isKnown(kind) && isSkippable(bytes[start])) return
       link.violate(`malformed or unexpected frame of kind ${kind}`)
     }
     return

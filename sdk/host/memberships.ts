@@ -6,9 +6,7 @@ import { GROUPS_PER_ATTACH_MAX, writeJoin, writePair } from '../../protocols/cli
 import { code } from '../../protocols/codes.ts'
 import { linkKind } from '../../protocols/link/frames.ts'
 import type { Incoming } from '../../protocols/session/channel-end.ts'
-import { NAME_BYTES_MAX } from '../../protocols/wire/lane-frames.ts'
-import { Reader } from '../../protocols/wire/reader.ts'
-import { Writer } from '../../protocols/wire/writer.ts'
+import { decodeRecover, encodeRecovered, RECOVER_ROUTE } from '../../protocols/session/group-member.ts'
 import { SkewerError } from '../error.ts'
 import type { Binding } from './binding.ts'
 import type { Group } from './groups.ts'
@@ -33,12 +31,9 @@ export class Membership {
 
 type Recover = { message: Incoming; group: Group; place: number; missed: boolean }
 
-const RECOVER = '$recover'
 /** Groups of one session, as many as an ATTACH can name. */
 const GROUPS_MAX = GROUPS_PER_ATTACH_MAX
 const EMPTY: Uint8Array = new Uint8Array(0)
-const reader = new Reader()
-const writer = new Writer(32)
 
 export class Memberships {
   readonly #binding: Binding
@@ -119,24 +114,17 @@ export class Memberships {
     this.#recovers = []
   }
 
-  /** A request of the SDK itself: `$recover`, name text | life u64 | offset varint (G3). */
+  /** A request of the SDK itself (G3). */
   request(message: Incoming): void {
     const binding = this.#binding
     const { now } = binding.actor.host
-    if (message.route !== RECOVER) {
+    const asked = message.route === RECOVER_ROUTE ? decodeRecover(message.payload) : undefined
+    const group = this.#all.find((membership) => membership.group.name === asked?.name)?.group
+    if (asked === undefined || group === undefined || !group.isRecoverable) {
       binding.settle(message, code.not_found, EMPTY, now)
       return
     }
-    const r = reader.over(message.payload, 0, message.payload.length)
-    const name = r.text(NAME_BYTES_MAX)
-    const life = r.u64()
-    const offset = r.varint()
-    const membership = this.#all.find(({ group }) => group.name === name)
-    if (!r.ok || r.rest > 0 || membership === undefined || !membership.group.isRecoverable) {
-      binding.settle(message, r.ok && r.rest === 0 ? code.not_found : code.invalid_payload, EMPTY, now)
-      return
-    }
-    const { group } = membership
+    const { life, offset } = asked
     const isSame = life === group.life && offset <= group.offset
     this.#recovers.push({ message, group, place: isSame ? offset : group.offset, missed: !isSame })
     this.#isPending = true
@@ -155,21 +143,19 @@ export class Memberships {
     if (this.#recovers.length > 0) this.#recovers = this.#recovers.filter((recover) => !this.#recover(recover))
   }
 
-  /** True when it is answered: replayed up to the group's present place, or missed for good. */
+  /**
+   * True when it is answered: replayed up to the group's present place, or missed up to what is still kept, from where the
+   * member asks again.
+   */
   #recover(recover: Recover): boolean {
     const { group, message } = recover
     recover.place = this.#replay(group, recover.place)
     if (recover.place < group.oldest - 1) {
       recover.missed = true
-      recover.place = group.offset
-    }
-    if (recover.place < group.offset) return false
-    const payload = writer
-      .u8(recover.missed ? 1 : 0)
-      .u64(group.life)
-      .varint(group.offset)
-      .drain()
-    this.#binding.settle(message, code.ok, payload, this.#binding.actor.host.now)
+      recover.place = group.oldest - 1
+    } else if (recover.place < group.offset) return false
+    const answer = encodeRecovered({ missed: recover.missed, life: group.life, offset: recover.place })
+    this.#binding.settle(message, code.ok, answer, this.#binding.actor.host.now)
     return true
   }
 

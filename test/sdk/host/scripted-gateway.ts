@@ -66,6 +66,26 @@ export const hmac = (key: Uint8Array, ...parts: Uint8Array[]): Uint8Array => {
 export const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 export const text = (bytes: unknown): string => new TextDecoder().decode(bytes as Uint8Array)
 
+/** A thenable that settles when the test says so, without a turn of the event loop in between. */
+export class Later {
+  #ok: (value: unknown) => void = () => {}
+  #fail: (error: unknown) => void = () => {}
+
+  // biome-ignore lint/suspicious/noThenProperty: what handlers return may be any thenable
+  then(ok: (value: unknown) => void, fail: (error: unknown) => void): void {
+    this.#ok = ok
+    this.#fail = fail
+  }
+
+  resolve(value?: unknown): void {
+    this.#ok(value)
+  }
+
+  reject(error: unknown): void {
+    this.#fail(error)
+  }
+}
+
 /** One frame that the host wrote, as plain data with its kind's name. */
 export type Seen = { kind: string; [field: string]: unknown }
 
