@@ -143,7 +143,7 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
 
   #control(kind: number, bytes: Uint8Array, start: number, end: number): boolean {
     const r = openFrame(bytes, start, end)
-    if (r === undefined) return this.violate('malformed frame')
+    if (r === undefined) return this.#unreadable(bytes[start])
     switch (kind) {
       case clientKind.attach: {
         const a = readAttach(r)
@@ -186,10 +186,15 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
         this.destroy(code.detached)
         return false
       default:
-        if (!isSkippable(bytes[start])) return this.violate(`frame ${kind} is not a client's`)
-        this.#gateway.counters.drops[drop.unknownKind]++
-        return true
+        return this.#unreadable(bytes[start])
     }
+  }
+
+  /** A kind that is not known, or extensions that cannot be read: skipped where the frame says so (WIRE-5.2, WIRE-6.4). */
+  #unreadable(first: number): boolean {
+    if (!isSkippable(first)) return this.violate(`unknown or unreadable frame of kind ${first & KIND_MASK}`)
+    this.#gateway.counters.drops[drop.unknownKind]++
+    return true
   }
 
   #loose(bytes: Uint8Array, start: number, end: number): boolean {

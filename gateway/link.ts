@@ -136,7 +136,7 @@ export class Link implements CarrierEvents, FrameSink, Expiring, LooseCaller {
 
   #control(kind: number, bytes: Uint8Array, start: number, end: number): boolean {
     const r = openFrame(bytes, start, end)
-    if (r === undefined) return this.violate('malformed frame')
+    if (r === undefined) return this.#unreadable(bytes[start])
     const gateway = this.#gateway
     switch (kind) {
       case linkKind.publish: {
@@ -290,10 +290,15 @@ export class Link implements CarrierEvents, FrameSink, Expiring, LooseCaller {
         return false
       }
       default:
-        if (!isSkippable(bytes[start])) return this.violate(`unknown frame ${kind}`)
-        gateway.counters.drops[drop.unknownKind]++
-        return true
+        return this.#unreadable(bytes[start])
     }
+  }
+
+  /** A kind that is not known, or extensions that cannot be read: skipped where the frame says so (WIRE-5.2, WIRE-6.4). */
+  #unreadable(first: number): boolean {
+    if (!isSkippable(first)) return this.violate(`unknown or unreadable frame of kind ${first & KIND_MASK}`)
+    this.#gateway.counters.drops[drop.unknownKind]++
+    return true
   }
 
   // ---- own life ----

@@ -237,6 +237,11 @@ t.test('garbage on a link closes that link, and its channels attach anew', async
   const world = new World()
   const host = world.host()
   host.w.begin(0xbe).end()
+  // Extended, with an extension that is critical and unknown.
+  host.w
+    .begin(0xff)
+    .raw(new Uint8Array([2, 1, 0]))
+    .end()
   host.send()
   t.equal(host.carrier.closedWith, undefined, 'an unknown frame that may be skipped is')
 })
