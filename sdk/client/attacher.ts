@@ -168,6 +168,11 @@ export class Attacher {
     if (!channel.isEnded) this.attach(channel, now)
   }
 
+  /** The session's authority was renewed: what was refused for want of it need not wait (T2). */
+  authRenewed(now: number): void {
+    for (const channel of this.channels) if (channel.state === 'apart') channel.line.retryAt = now
+  }
+
   spent(connection: ClientConnection, a: Stale): void {
     const channel = this.#awaiting(connection, a.channel, a.epoch)
     if (channel === undefined) return
@@ -273,9 +278,11 @@ export class Attacher {
   transmit(connection: ClientConnection, now: number): void {
     for (const channel of this.channels.slice()) {
       if (channel.on !== connection || channel.state !== 'attached') continue
+      // What the host has finished may want our FIN now (X4).
+      channel.line.considerClosed()
       channel.groups.recover(now)
       channel.end.transmit(connection.writer, channel.alias, connection, now)
-      // The last ACK has just been written: both directions may be through (X4).
+      // And with the last ACK written both directions may be through.
       channel.line.considerClosed()
     }
   }

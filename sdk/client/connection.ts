@@ -37,6 +37,8 @@ export class ClientConnection implements RouteNumbers, FrameSink {
   /** What it was resumed with; 0: it logs in. */
   shownGeneration = 0
   isDraining = false
+  /** A new token was asked for; the TICKET that follows says that it was accepted (T2). */
+  isAuthWanted = false
   /** More is queued than lanes may add to. */
   isBlocked = false
   welcomedAt = -1

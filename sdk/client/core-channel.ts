@@ -21,6 +21,9 @@ export class CoreChannel implements ClientChannelSink {
   flaps = 0
   attachedAt = 0
   readonly #core: ClientCore
+  /** Requests delivered and not answered: FIN waits for their replies, behind it nothing may be numbered (X4). */
+  #unanswered = 0
+  #isClosing = false
 
   constructor(core: ClientCore, service: string, key: string, alias: number) {
     this.#core = core
@@ -87,8 +90,10 @@ export class CoreChannel implements ClientChannelSink {
   /** Answers a request that was delivered by `end`; nothing where that life is over (X1). */
   reply(end: ChannelEnd, request: number, replyCode: number, payload: Uint8Array, now: number): void {
     this.#core.enter(now)
-    if (end !== this.end || this.isEnded) return
+    if (end !== this.end || this.isEnded || end.finSent > 0) return
     end.reply(request, replyCode, payload)
+    this.#unanswered--
+    this.#considerFin()
     this.#core.wake()
   }
 
@@ -103,15 +108,20 @@ export class CoreChannel implements ClientChannelSink {
   close(now: number): void {
     this.#core.enter(now)
     if (this.isEnded) return
-    this.end.fin(code.closed)
+    this.#isClosing = true
     // A channel that never reached its host has nothing to finish there.
-    if (this.line.life === 0n && this.state === 'apart' && this.end.out.sent === 1) this.line.endWith(code.closed)
+    if (this.line.life === 0n && this.state === 'apart' && this.end.out.sent === 0) this.line.endWith(code.closed)
+    else this.#considerFin()
     this.#core.wake()
+  }
+
+  #considerFin(): void {
+    if (this.#isClosing && this.#unanswered <= 0) this.end.fin(code.closed)
   }
 
   #enter(route: string, now: number): number {
     this.#core.enter(now)
-    if (this.isEnded) return code.closed
+    if (this.isEnded || this.#isClosing) return code.closed
     return route.charCodeAt(0) !== DOLLAR && this.#core.routes.admit(route) ? code.ok : code.no_route
   }
 
@@ -127,6 +137,7 @@ export class CoreChannel implements ClientChannelSink {
       this.end.settle(message.number, message.payload.length, this.#core.now)
       return
     }
+    if (message.kind === laneKind.request) this.#unanswered++
     this.#core.sink.deliver(this, message, this.end)
   }
 
@@ -143,6 +154,8 @@ export class CoreChannel implements ClientChannelSink {
   }
 
   reset(ending: Ending): void {
+    this.#unanswered = 0
+    this.#considerFin()
     this.#core.sink.reset(this, ending)
   }
 

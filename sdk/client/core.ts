@@ -229,6 +229,10 @@ export class ClientCore {
   }
 
   holdTicket(connection: ClientConnection, ticket: Ticket): void {
+    if (connection.isAuthWanted) {
+      connection.isAuthWanted = false
+      this.attacher.authRenewed(this.now)
+    }
     if (!this.dialer.takesTickets || connection !== this.dialer.active) return
     if (this.ticket !== undefined && ticket.generation <= this.ticket.generation) return
     this.ticket = ticket

@@ -6,7 +6,7 @@
 //   old     was active; stays only for the answers of loose calls, at most 3 s
 import type { Close, Hello, Welcome } from '../../protocols/client/frames.ts'
 import { PROTOCOL_VERSION, writeLogin, writeReauth, writeResume } from '../../protocols/client/frames.ts'
-import { code, comesBack } from '../../protocols/codes.ts'
+import { code, codeRows, comesBack } from '../../protocols/codes.ts'
 import { ClientConnection } from './connection.ts'
 import type { ClientCore } from './core.ts'
 
@@ -183,6 +183,7 @@ export class Dialer {
   }
 
   authRequired(connection: ClientConnection, now: number): void {
+    connection.isAuthWanted = true
     this.#askToken(now, (token) => {
       if (token === undefined || !connection.isOpen) return
       writeReauth(connection.writer, token)
@@ -236,7 +237,9 @@ export class Dialer {
       this.#core.endSession(why, text, now)
       return
     }
-    this.#again(connection, !wasActive || why !== code.ok, retryMs, now)
+    // A hint says how long to wait, not how long to be away where coming back at once is right.
+    const hintMs = codeRows.find((row) => row.number === why)?.retry === 'now' ? 0 : retryMs
+    this.#again(connection, !wasActive || why !== code.ok, hintMs, now)
   }
 
   #ended(connection: ClientConnection, why: number, text: string, now: number): void {
