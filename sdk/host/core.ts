@@ -110,15 +110,18 @@ export class HostCore {
   /** What was queued on a link has gone. */
   drained(link: number, now: number): void {
     this.#enter(now)
-    this.#links.get(link)?.release()
+    const drained = this.#links.get(link)
+    if (drained === undefined) return
+    drained.queuedBytes = this.env.queuedBytes(link)
+    drained.release()
   }
 
   /** Writes what this turn has brought, at most one write a link. */
   flush(now: number): void {
     this.#enter(now)
     this.#isFlushAsked = false
-    this.runReady(now)
     for (const link of this.#links.values()) link.queuedBytes = this.env.queuedBytes(link.id)
+    this.runReady(now)
     const dirty = this.#dirty
     this.#dirty = []
     for (const flushable of dirty) {
@@ -127,7 +130,9 @@ export class HostCore {
     }
     for (const link of this.#links.values()) {
       this.writeOut(link)
-      if (link.hasWaiting && this.env.queuedBytes(link.id) < this.settings.linkBytesMax) link.release()
+      if (!link.hasWaiting) continue
+      link.queuedBytes = this.env.queuedBytes(link.id)
+      if (link.hasRoom) link.release()
     }
   }
 
