@@ -103,7 +103,6 @@ export class Lanes {
       }
     }
     attachment.nextUp++
-    if (attachment.skipCount > 0) this.#writeSkip(attachment)
     const link = attachment.link!
     const number = link.routes.numberOf(entry, rule.match, link.outlet.writer)
     this.#forwardUp(connection, attachment, frame, number)

@@ -418,6 +418,20 @@ t.test('P3: the pin of a host that is away waits; of one declared gone it is giv
   t.match(world.event('host_gone'), [{ host: pinned.name }])
 })
 
+t.test('A4: an attach that goes on waiting for another host says PARKED once', async (t) => {
+  const times = { ...testSettings().times, goneAfterMs: 5000 }
+  const world = new World({ hosts: [hostSettings('h1'), hostSettings('h2')], times })
+  const c = world.client().login('ann')
+  c.take()
+  c.attach()
+  world.pass(4000)
+  const [first] = [...world.gateway.hostTable.all()].filter((each) => each.lot.waiting.size > 0)
+  world.gateway.setHosts([hostSettings(first.name === 'h1' ? 'h2' : 'h1')], world.now)
+  world.pass(100)
+  t.same(c.kinds(), [clientKind.parked])
+  t.equal(world.gateway.parking.count, 1)
+})
+
 t.test('P3: a gateway that has just started waits for a pinned host it has never met', async (t) => {
   const world = new World({ hosts: [hostSettings('h1')] })
   const host = world.host('h1')

@@ -95,8 +95,12 @@ t.test('P6: an OPEN on a handle in use, or far ahead of the others, breaks the p
   const { from } = pair()
   from.openTo({ handle: 1 }).openTo({ handle: 1, epoch: 2 })
   t.equal(from.carrier.closedWith, code.protocol)
-  const far = pair().from.openTo({ handle: 1_000_001 })
-  t.equal(far.carrier.closedWith, code.protocol)
+  for (const handle of [2, 2051, 1_000_001]) {
+    const far = pair().from.openTo({ handle })
+    t.equal(far.carrier.closedWith, code.protocol)
+  }
+  const near = pair().from.openTo({ handle: 2047 })
+  t.equal(near.carrier.closedWith, undefined)
 })
 
 t.test('P6: an OPEN that is not admitted is refused, and its handle closed', async (t) => {
@@ -193,6 +197,17 @@ t.test('H1: without an answer in time, or when the link ends, a loose call is an
   writeLoose(c.w, { request: 3, route: 0, key: 'k', deadlineMs: 0, payload: EMPTY })
   c.send()
   t.equal(read.looseReply(c.only(clientKind.looseReply)[0]).code, code.host_away)
+})
+
+t.test('a loose call is answered by the host that it went to, and by no other', async (t) => {
+  const { world, from, to } = pair()
+  const c = world.client().login('ann').route(0, 'arena.x')
+  writeLoose(c.w, { request: 1, route: 0, key: 'k', deadlineMs: 0, payload: EMPTY })
+  c.send().take()
+  const { request } = read.linkLoose(to.only(linkKind.loose)[0])
+  writeLooseReply(from.w, linkKind.looseReply, { request, code: 0, payload: bytes('forged') })
+  from.send()
+  t.equal(c.only(clientKind.looseReply).length, 0)
 })
 
 t.test('Q1: a client has so many loose calls open and no more', async (t) => {

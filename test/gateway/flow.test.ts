@@ -195,6 +195,7 @@ t.test('W6: a paused client that goes, or whose link goes, leaves nothing behind
     going.carrier.events!.closed(world.now)
     world.turn()
     t.notOk(end === 'link' && client.carrier.isPaused)
+    for (const link of world.gateway.links) t.equal(link.paused.length, 0)
     world.pass(2000)
     t.equal(client.only(clientKind.detached).filter((f) => read.detached(f).code === code.busy).length, 0)
   }

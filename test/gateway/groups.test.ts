@@ -110,37 +110,34 @@ t.test(
   },
 )
 
-t.test(
-  'groups of two hosts with one number stay apart, and a host that joins a stranger is not listened to',
-  async (t) => {
-    const world = new World()
-    const { host, clients, handles, join, publish } = members(world, 2)
-    join(0, 3)
-    join(1, 4)
-    for (const c of clients) c.take()
-    publish('three', [], 3)
-    t.same(
-      clients.map((c) => c.only(clientKind.published).length),
-      [1, 0],
-    )
-    writeJoin(host.w, linkKind.join, { channel: 4444, group: 1, recoverable: false, name: 'x', life: 0n, offset: 0 })
-    writePair(host.w, linkKind.leave, handles[0], 99)
-    writePublish(host.w, 77, 0, 0, [], bytes('nobody'))
-    writeOneway(host.w, handles[0], 1, 0, bytes('alive'))
-    host.send()
-    t.equal(clients[0].only(laneKind.oneway).length, 1)
-    writeJoin(host.w, linkKind.join, {
-      channel: handles[0],
-      group: 1 << 30,
-      recoverable: false,
-      name: 'x',
-      life: 0n,
-      offset: 0,
-    })
-    host.send()
-    t.equal(host.carrier.closedWith, code.protocol)
-  },
-)
+t.test('groups stay apart, and what a host says of strangers is not listened to', async (t) => {
+  const world = new World()
+  const { host, clients, handles, join, publish } = members(world, 2)
+  join(0, 3)
+  join(1, 4)
+  for (const c of clients) c.take()
+  publish('three', [], 3)
+  t.same(
+    clients.map((c) => c.only(clientKind.published).length),
+    [1, 0],
+  )
+  writeJoin(host.w, linkKind.join, { channel: 4444, group: 1, recoverable: false, name: 'x', life: 0n, offset: 0 })
+  writePair(host.w, linkKind.leave, handles[0], 99)
+  writePublish(host.w, 77, 0, 0, [], bytes('nobody'))
+  writeOneway(host.w, handles[0], 1, 0, bytes('alive'))
+  host.send()
+  t.equal(clients[0].only(laneKind.oneway).length, 1)
+  writeJoin(host.w, linkKind.join, {
+    channel: handles[0],
+    group: 1 << 30,
+    recoverable: false,
+    name: 'x',
+    life: 0n,
+    offset: 0,
+  })
+  host.send()
+  t.equal(host.carrier.closedWith, code.protocol)
+})
 
 t.test('L3: the number of a group that has ended rests before it names another', async (t) => {
   const world = new World()
@@ -154,4 +151,15 @@ t.test('L3: the number of a group that has ended rests before it names another',
   }
   for (let i = 200; i < seen.length; i++) t.equal(new Set(seen.slice(i - 200, i)).size, 200)
   t.ok(Math.max(...seen) < 300)
+})
+
+t.test('G4: a LAG of the host itself reaches every member', async (t) => {
+  const world = new World()
+  const { host, clients, join } = members(world, 2)
+  join(0)
+  join(1)
+  for (const c of clients) c.take()
+  host.w.begin(linkKind.lag).varint(3).end()
+  host.send()
+  for (const c of clients) t.same(c.kinds(), [clientKind.lag])
 })

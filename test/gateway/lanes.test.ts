@@ -12,7 +12,7 @@ import {
   writeSkip,
   writeUnreliable,
 } from '../../protocols/wire/lane-frames.ts'
-import { attachedPair, bytes, clientKind, linkKind, read, World } from './world.ts'
+import { attachedPair, bytes, clientKind, linkKind, read, testSettings, World } from './world.ts'
 
 const hex = (data: Uint8Array) => Buffer.from(data).toString('hex')
 
@@ -180,6 +180,26 @@ t.test('R6: replay gets the credit of the time the lane was quiet, new messages 
   t.same(passed, [3, 4, 5, 6, 7, 8, 9], 'burst 2 and 10/s x 0.5 s')
 })
 
+t.test('R6: the credit is no more than a window, and only for what was sent before the attach', async (t) => {
+  const world = new World()
+  const h = world.host()
+  const c = world.client().login('ann')
+  c.attach({ life: 7n, sent: 100 })
+  h.attached(h.attaches()[0], { quietForMs: 3_600_000, windowCount: 20 })
+  c.route(1, 'arena.slow').take()
+  h.take()
+  const passed = () => h.take().filter((f) => f.kind === laneKind.oneway).length
+  for (let n = 1; n <= 100; n++) writeOneway(c.w, 0, n, 1, bytes('x'))
+  c.send()
+  t.equal(passed(), 22)
+  c.attach({ epoch: 2, life: 7n, received: 0, sent: 103 })
+  h.attached(h.attaches()[0], { received: 100, quietForMs: 3_600_000 })
+  h.take()
+  for (let n = 101; n <= 110; n++) writeOneway(c.w, 0, n, 1, bytes('x'))
+  c.send()
+  t.equal(passed(), 3, 'the bucket is still empty: three of replay, none of the new')
+})
+
 t.test('N3: a gap closes the handle as protocol, a repetition is dropped', async (t) => {
   const world = new World()
   const { client, host, handle } = attachedPair(world)
@@ -225,6 +245,25 @@ t.test('W5: an ACK beyond what was written to the client closes it', async (t) =
   t.equal(client.carrier.closedWith, code.protocol)
   t.match(read.close(client.only(clientKind.close)[0]), { code: code.protocol, text: 'ACK beyond what was sent' })
   t.equal(world.event('peer_violation').length, 1)
+})
+
+t.test('L3: a route number is announced once', async (t) => {
+  const { client } = attachedPair(new World())
+  client.route(0, 'arena.other')
+  t.equal(client.carrier.closedWith, code.protocol)
+})
+
+t.test('W5: a client that is closed in the middle of a chunk is not read any further', async (t) => {
+  const limits = { ...testSettings().limits, connectionBytesMax: 2000 }
+  const world = new World({ limits })
+  const { client, host } = attachedPair(world)
+  host.take()
+  client.carrier.isReading = false
+  for (let n = 1; n <= 1000; n++) writeOneway(client.w, 0, n, 1, bytes('refused'))
+  client.send()
+  t.equal(client.carrier.closedWith, code.slow)
+  t.equal(world.event('peer_violation').length, 0)
+  t.equal(world.event('connection_closed').length, 1)
 })
 
 t.test('N4: a SKIP of the client passes unjudged and consumes its numbers', async (t) => {
