@@ -74,13 +74,12 @@ function checkImports(): void {
 
 async function bundleForBrowsers(): Promise<void> {
   await build({
-    entryPoints: [path.join(root, 'sdk/client/index.ts')],
+    entryPoints: [path.join(root, 'sdk/client/browser.ts')],
     outfile: path.join(dist, 'browser/skewer-client.js'),
     bundle: true,
     format: 'esm',
     platform: 'browser',
     target: 'es2022',
-    external: ['node:*'],
     minify: true,
     legalComments: 'none',
     logLevel: 'warning',

@@ -4,12 +4,19 @@ import path from 'node:path'
 import process from 'node:process'
 
 export const launcher = path.join(import.meta.dirname, '../../bin/skewer')
-const DEADLINE_MS = 30_000
+const DEADLINE_MS = 120_000
 
 export type Ran = { code: number | null; signal: NodeJS.Signals | null; stdout: string; stderr: string }
-export type RunOptions = { cwd?: string; env?: NodeJS.ProcessEnv; input?: string; nodeArgs?: string[]; file?: string }
+export type RunOptions = {
+  cwd?: string
+  env?: NodeJS.ProcessEnv
+  input?: string
+  nodeArgs?: string[]
+  file?: string
+  program?: string
+}
 
-/** A running command: its output so far, a line to wait for, its end. */
+/** A running command (skewer, unless another program is named): its output so far, a line to wait for, its end. */
 export class Running {
   readonly child: ChildProcess
   readonly ended: Promise<Ran>
@@ -18,13 +25,13 @@ export class Running {
   #waiting = new Set<() => void>()
 
   constructor(args: string[], options: RunOptions = {}) {
-    const { cwd, env, input, nodeArgs = [], file = launcher } = options
+    const { cwd, env, input, nodeArgs = [], file = launcher, program } = options
     // Nothing of the developer's own settings decides: neither variables nor a skewer.yaml in the working folder.
     const clean = { PATH: process.env.PATH, HOME: process.env.HOME, NO_COLOR: '1', ...env }
     const stdio = ['pipe', 'pipe', 'pipe'] as const
     // tap adds NODE_OPTIONS to whatever a test starts, with hooks that no user has.
-    const command = ['-u', 'NODE_OPTIONS', process.execPath, ...nodeArgs, file, ...args]
-    this.child = spawn('env', command, { cwd, env: clean, stdio: [...stdio] })
+    const command = program ? [program, ...args] : [process.execPath, ...nodeArgs, file, ...args]
+    this.child = spawn('env', ['-u', 'NODE_OPTIONS', ...command], { cwd, env: clean, stdio: [...stdio] })
     this.child.stdout!.setEncoding('utf8').on('data', (text: string) => this.#heard('stdout', text))
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => this.#heard('stderr', text))
     this.child.stdin!.on('error', () => {})
