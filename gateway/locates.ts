@@ -51,7 +51,7 @@ export class Locates {
       const other = host.current
       if (other === undefined || host === link.host || !host.offers?.has(a.service)) continue
       question.unanswered.add(other)
-      writeLocate(other.outlet.writer, { id: question.id, service: a.service, key: a.key })
+      writeLocate(other.outlet.writer, { id: question.id, service: a.service, key: a.key, asker: link.host.name })
       other.outlet.touch()
     }
     this.#open.set(question.id, question)

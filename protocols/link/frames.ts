@@ -106,7 +106,8 @@ export type Open = LaneCounters & {
 }
 export type CloseHandle = { handle: number; code: number; retryMs: number; host: string }
 export type NotHere = { handle: number; epoch: number; host: string }
-export type Locate = { id: number; service: string; key: string }
+/** `asker` is the host that would activate the actor: of two that ask at once the lower name goes on (P2). */
+export type Locate = { id: number; service: string; key: string; asker: string }
 export type Located = { id: number; here: boolean; host: string }
 export type LinkInvite = { session: string; service: string; key: string; life: bigint }
 export type Publish = {
@@ -257,10 +258,15 @@ export function readNotHere(r: Reader): NotHere | undefined {
 }
 
 export function writeLocate(w: Writer, a: Locate): void {
-  w.begin(linkKind.locate).varint(a.id).text(a.service).text(a.key).end()
+  w.begin(linkKind.locate).varint(a.id).text(a.service).text(a.key).text(a.asker).end()
 }
 export function readLocate(r: Reader): Locate | undefined {
-  return whole(r, { id: r.varint(), service: r.text(NAME_BYTES_MAX), key: r.text(NAME_BYTES_MAX) })
+  return whole(r, {
+    id: r.varint(),
+    service: r.text(NAME_BYTES_MAX),
+    key: r.text(NAME_BYTES_MAX),
+    asker: r.text(NAME_BYTES_MAX),
+  })
 }
 
 export function writeLocated(w: Writer, a: Located): void {

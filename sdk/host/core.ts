@@ -308,6 +308,13 @@ export class HostCore {
     return fresh
   }
 
+  /** Links for a question to every gateway, also to those that drain: one of them may know the answer (P2). */
+  askedLinks(): HostLink[] {
+    const asked: HostLink[] = []
+    for (const link of this.#links.values()) if (link.isReady && !link.isSuperseded) asked.push(link)
+    return asked
+  }
+
   linkReady(link: HostLink, now: number): void {
     for (const other of this.#links.values()) {
       if (other === link || !other.isReady || other.instance !== link.instance) continue

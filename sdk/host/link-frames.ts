@@ -164,7 +164,7 @@ function receiveControl(link: HostLink, kind: number, r: Reader, now: number): b
     case linkKind.locate: {
       const a = readLocate(r)
       if (a === undefined) return false
-      host.locates.answer(link, a)
+      host.locates.answer(link, a, now)
       return true
     }
     case linkKind.located: {

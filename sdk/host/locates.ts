@@ -53,7 +53,7 @@ export class Locates {
     let question = this.#byName.get(name)
     if (this.#waiters >= WAITERS_MAX || (question === undefined && this.#byName.size >= QUESTIONS_MAX)) return false
     if (question === undefined) {
-      const links = this.#host.freshLinks()
+      const links = this.#host.askedLinks()
       if (links.length === 0) {
         waiter('', now)
         return true
@@ -61,7 +61,8 @@ export class Locates {
       question = new Question(this, this.#nextId++, service, key, new Set(links))
       this.#byName.set(name, question)
       this.#byId.set(question.id, question)
-      for (const link of links) writeLocate(link.writer, { id: question.id, service, key })
+      const asker = this.#host.settings.name
+      for (const link of links) writeLocate(link.writer, { id: question.id, service, key, asker })
       this.#host.schedule.set(question, now + this.#host.settings.locateMs)
       this.#host.wake()
     }
@@ -83,9 +84,17 @@ export class Locates {
       if (question.asked.delete(link) && question.asked.size === 0) this.settle(question, '', now)
   }
 
-  /** Answers a gateway that asks for another host. */
-  answer(link: HostLink, a: Locate): void {
-    const here = this.#host.actor(a.service, a.key) !== undefined
+  /**
+   * Answers a gateway that asks for another host. Where we ask for the same actor ourselves, both would hear that nobody
+   * has it: the lower name goes on, and the other one yields to it (LNK-10.2).
+   */
+  answer(link: HostLink, a: Locate, now: number): void {
+    let here = this.#host.actor(a.service, a.key) !== undefined
+    const question = this.#byName.get(`${a.service}/${a.key}`)
+    if (!here && question !== undefined) {
+      here = this.#host.settings.name < a.asker
+      if (!here && a.asker !== this.#host.settings.name) this.settle(question, a.asker, now)
+    }
     writeLocated(link.writer, { id: a.id, here, host: here ? this.#host.settings.name : '' })
     this.#host.wake()
   }

@@ -84,7 +84,7 @@ export class Memberships {
 
   /** The binding was attached: everything is joined anew, from where the member says it is. */
   attached(places: readonly GroupPlace[]): void {
-    this.#recovers = []
+    this.#giveUpRecovers()
     this.#strangers = places.filter(({ name }) => this.#all.every(({ group }) => group.name !== name))
     this.#isPending = this.#all.length > 0 || this.#strangers.length > 0
     for (const membership of this.#all) {
@@ -104,8 +104,14 @@ export class Memberships {
       membership.place = membership.group.offset
       membership.group.left(link)
     }
-    this.#recovers = []
+    this.#giveUpRecovers()
     this.#isPending = false
+  }
+
+  /** The member asks anew on its next attach; the numbers of what it asked on this one settle all the same (W2). */
+  #giveUpRecovers(): void {
+    const { now } = this.#binding.actor.host
+    for (const { message } of this.#recovers.splice(0)) this.#binding.settle(message, code.detached, EMPTY, now)
   }
 
   /** The channel is over: it is a member of nothing. */

@@ -436,13 +436,43 @@ t.test('P2: a host answers LOCATE from what it holds', async (t) => {
   const g = bed.gateway()
   g.attach({})
   g.seen()
-  writeLocate(g.w, { id: 9, service: 'echo', key: 'ann' })
-  writeLocate(g.w, { id: 10, service: 'echo', key: 'bob' })
+  writeLocate(g.w, { id: 9, service: 'echo', key: 'ann', asker: 'h2' })
+  writeLocate(g.w, { id: 10, service: 'echo', key: 'bob', asker: 'h2' })
   g.deliver()
   t.match(g.seen(), [
     { kind: 'located', id: 9, here: true, host: 'h1' },
     { kind: 'located', id: 10, here: false, host: '' },
   ])
+})
+
+t.test('P2: of two hosts that ask at once the lower name goes on, and the other one yields', async (t) => {
+  for (const [asker, here, gets] of [
+    ['h2', true, 'attached'],
+    ['h0', false, 'notHere'],
+  ] as const) {
+    const { bed } = bedOf({ keys: 'any' })
+    const g = bed.gateway()
+    g.answersLocate = false
+    g.attach({ key: 'room' })
+    const question = g.one('locate')
+    t.match(question, { asker: 'h1' })
+    writeLocate(g.w, { id: 9, service: 'echo', key: 'room', asker })
+    g.deliver()
+    const seen = g.seen()
+    t.match(
+      seen.find(({ kind }) => kind === 'located'),
+      { id: 9, here, host: here ? 'h1' : '' },
+    )
+    if (here) {
+      writeLocated(g.w, { id: question.id as number, here: false, host: '' })
+      g.deliver()
+      seen.push(...g.seen())
+    }
+    t.match(
+      seen.find(({ channel, handle, kind }) => kind !== 'located' && (channel === 0 || handle === 0)),
+      gets === 'notHere' ? { kind: gets, host: 'h0' } : { kind: gets },
+    )
+  }
 })
 
 t.test('N3: a gap closes the handle, not the link, and the record goes on', async (t) => {
