@@ -1,6 +1,6 @@
 // A listening socket and the count of what it let in. Listeners build on it: it accepts, refuses above `connectionsMax`
-// (one budget for all listeners), and goes on when accept(2) fails for want of file descriptors. libuv answers that case
-// by closing what waits in the backlog, so it neither spins nor blocks; here it is counted.
+// (one budget for all listeners), and goes on when accept(2) fails. For want of file descriptors libuv itself closes what
+// waits in the backlog, so that case neither spins nor gets here.
 import net from 'node:net'
 import type { IoCounters } from './io-counters.ts'
 

@@ -6,7 +6,7 @@ export class IoCounters {
   socketsOpen = 0
   /** Connections refused because `connectionsMax` were open. */
   connectionsRefused = 0
-  /** accept(2) failed, as it does when the process has no file descriptors left. */
+  /** accept(2) failed; libuv hides the case that no file descriptors are left. */
   acceptErrors = 0
   tlsHandshakesFailed = 0
   /** Neither upgraded nor answered within the handshake time. */

@@ -17,6 +17,7 @@ import { adminRoutes, type ListenerView } from './admin-routes.ts'
 import { AdminServer } from './admin-server.ts'
 import { authenticatorOf } from './authenticator.ts'
 import { EventStream } from './event-stream.ts'
+import { connectionsFor, openFilesMax } from './file-limit.ts'
 import { IoCounters } from './io-counters.ts'
 import { ownKeys } from './key-file.ts'
 import { LinkDialer } from './link-dialer.ts'
@@ -115,7 +116,7 @@ class GatewayProcess implements RunningGateway {
       counters: this.#io,
       carriers: this.#carriers,
       clientSlab: clientSlab(),
-      budget: new ConnectionBudget(settings.limits.connectionsMax, this.#io),
+      budget: new ConnectionBudget(this.#connectionsMax(), this.#io),
       handshakeMs: settings.times.handshakeMs,
       accept: (carrier, now) => this.gateway.accept(carrier, now),
     }
@@ -235,6 +236,18 @@ class GatewayProcess implements RunningGateway {
       dial: (hostName) => void setImmediate(() => this.#dial(hostName)),
       observe: this.#observer.observe,
     }
+  }
+
+  #connectionsMax(): number {
+    const { connectionsMax } = this.#settings.limits
+    const filesMax = openFilesMax()
+    if (filesMax === undefined || connectionsFor(filesMax) >= connectionsMax) return connectionsMax
+    const possible = connectionsFor(filesMax)
+    this.#logFile.log.warn(
+      { connectionsMax, filesMax, possible },
+      'fewer connections than connectionsMax will be taken: raise the limit of open files (LimitNOFILE, ulimit -n)',
+    )
+    return possible
   }
 
   #dial(hostName: string): void {

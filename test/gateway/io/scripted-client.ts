@@ -34,6 +34,7 @@ const DEADLINE_MS = 5000
 export class ScriptedClient implements FrameSink {
   readonly pipe: Pipe
   welcome: Welcome | undefined
+  isGreeted = false
   attached = false
   closedWith: Close | undefined
   isGone = false
@@ -76,7 +77,8 @@ export class ScriptedClient implements FrameSink {
       return true
     }
     const r = openFrame(bytes, start, end)!
-    if (kind === clientKind.welcome) this.welcome = readWelcome(r)
+    if (kind === clientKind.hello) this.isGreeted = true
+    else if (kind === clientKind.welcome) this.welcome = readWelcome(r)
     else if (kind === clientKind.attached) this.attached = readAttached(r) !== undefined
     else if (kind === clientKind.close) this.closedWith = readClose(r)
     else if (kind === clientKind.ticket) readTicket(r)
