@@ -1,11 +1,13 @@
 import t from 'tap'
 import fs from 'node:fs'
 import path from 'node:path'
-import { decodeProtectedHeader, jwtVerify } from 'jose'
 import { parse } from 'yaml'
 import { readKey } from '../../config/keys.ts'
 import { layOutSamples, sampleEnv } from '../config/samples.ts'
 import { skewer } from './skewer.ts'
+
+/** Many processes, on a machine that may be busy. */
+t.setTimeout(180_000)
 
 const folder = t.testdir({
   empty: {},
@@ -37,53 +39,6 @@ t.test('version says what runs', async (t) => {
   t.equal((await skewer(['--version'], inEmpty)).stdout, `${version}\n`)
   const { stdout } = await skewer(['version', '--json'], inEmpty)
   t.match(JSON.parse(stdout), { skewer: version, node: process.versions.node })
-})
-
-t.test('check tells every complaint on stderr and ends with 2', async (t) => {
-  const bad = await skewer(['check', 'bad.yaml'], { cwd: folder })
-  t.equal(bad.code, 2)
-  t.equal(bad.stdout, '')
-  t.same(bad.stderr.trimEnd().split('\n'), [
-    'bad.yaml:2:1: listners: is not a key of a configuration; did you mean listeners?',
-    'bad.yaml:3:16: times.keep: is not a duration; got 30; expected a duration with its unit, such as 500ms, 30s, 2m or 12h; did you mean 30s?',
-  ])
-  t.match(await skewer(['check', 'no.yaml'], { cwd: folder }), { code: 2, stderr: 'no.yaml: there is no such file\n' })
-})
-
-t.test('check of a good one ends with 0 and says what is in it', async (t) => {
-  t.same(await skewer(['check', 'good.yaml'], { cwd: folder }), {
-    code: 0,
-    signal: null,
-    stdout: 'good.yaml: ok, 2 listeners, 1 service, 1 host, 1 route\n',
-    stderr: '',
-  })
-  t.match(await skewer(['check'], inEmpty), { code: 0, stdout: /^built-in configuration: ok/ })
-  t.match(await skewer(['check'], { cwd: empty, env: { SKEWER_CONFIG: '../bad.yaml' } }), { code: 2 })
-  t.match(await skewer(['check', '-c', '../good.yaml'], inEmpty), { code: 0 })
-  for (const file of Object.values(samples))
-    t.match(await skewer(['check', file], { env: sampleEnv }), { code: 0, stderr: '' })
-})
-
-t.test('the configuration of the demo is a good one', async (t) => {
-  const file = path.join(import.meta.dirname, '../../examples/arena/skewer.yaml')
-  t.match(await skewer(['check', file], inEmpty), { code: 0, stderr: '' })
-})
-
-t.test('check reads standard input', async (t) => {
-  t.match(await skewer(['check', '-'], { cwd: empty, input: 'services: { arena: {} }' }), { code: 0, stdout: /^-: ok/ })
-  t.match(await skewer(['check', '-'], { cwd: empty, input: 'x: 1' }), { code: 2, stderr: /^-:1:1: x: is not a key/m })
-})
-
-t.test('check --json prints problems with their places', async (t) => {
-  const { code, stdout, stderr } = await skewer(['check', 'bad.yaml', '--json'], { cwd: folder })
-  t.equal(code, 2)
-  t.equal(stderr, '')
-  t.match(JSON.parse(stdout), {
-    ok: false,
-    file: 'bad.yaml',
-    problems: [{ severity: 'error', line: 2, path: 'listners' }, { line: 3 }],
-  })
-  t.match(JSON.parse((await skewer(['check', '--json'], inEmpty)).stdout), { ok: true, file: null, problems: [] })
 })
 
 t.test('init writes a configuration of its own, once, for its owner only', async (t) => {
@@ -124,71 +79,6 @@ t.test('config prints the default, the page, the schema, and what is in use with
     stdout: '',
     stderr: /bad.yaml cannot be used/,
   })
-})
-
-t.test('token signs for a user what a secret is given for', async (t) => {
-  const env = { SECRET: 's'.repeat(32) }
-  const args = [
-    'token',
-    '-u',
-    'ana',
-    '--secret-env',
-    'SECRET',
-    '--expires',
-    '2h',
-    '--claim',
-    'level=7',
-    'vip=true',
-    'team=red',
-    '--issuer',
-    'me',
-  ]
-  const { code, stdout } = await skewer(args, { cwd: empty, env })
-  t.equal(code, 0)
-  const { payload } = await jwtVerify(stdout.trim(), new TextEncoder().encode(env.SECRET), { issuer: 'me' })
-  t.match(payload, { sub: 'ana', level: 7, vip: true, team: 'red' })
-  t.equal(payload.exp! - payload.iat!, 7200)
-  fs.writeFileSync(path.join(folder, 'secret'), `${env.SECRET}\n`)
-  const other = [
-    'token',
-    '--user',
-    'b',
-    '--secret-file',
-    path.join(folder, 'secret'),
-    '--algorithm',
-    'HS512',
-    '--user-claim',
-    'id',
-    '--json',
-  ]
-  const answer = JSON.parse((await skewer(other, inEmpty)).stdout)
-  t.match(answer, { kind: 'jwt', user: 'b', expires: /^\d{4}-/ })
-  t.equal(decodeProtectedHeader(answer.token).alg, 'HS512')
-  t.equal((await jwtVerify(answer.token, new TextEncoder().encode(env.SECRET))).payload.id, 'b')
-})
-
-t.test('token follows the configuration where no secret is given', async (t) => {
-  t.match(
-    await skewer(['token', '-u', 'ana'], inEmpty),
-    { code: 0, stdout: 'ana\n' },
-    'development: the name is the token',
-  )
-  const { stdout } = await skewer(['token', '-u', 'ana', '-c', samples.production], { env: sampleEnv })
-  const key = new TextEncoder().encode(sampleEnv.JWT_SECRET)
-  const { payload } = await jwtVerify(stdout.trim(), key, { issuer: 'https://accounts.example.com', audience: 'game' })
-  t.equal(payload.sub, 'ana')
-  const cluster = await skewer(['token', '-u', 'ana', '-c', samples.cluster], { env: sampleEnv })
-  t.match(cluster, { code: 2, stderr: /whoever holds the private key has to sign/ })
-})
-
-t.test('token refuses what it cannot sign', async (t) => {
-  const token = (...args: string[]) =>
-    skewer(['token', '-u', 'ana', ...args], { cwd: empty, env: { S: 's'.repeat(32) } })
-  t.match(await token('--secret-env', 'NOPE'), { code: 2, stderr: /environment variable NOPE is not set/ })
-  t.match(await token('--secret-file', 'nope'), { code: 2, stderr: /nope cannot be read \(ENOENT\)/ })
-  t.match(await token('--secret-env', 'S', '--expires', '5'), { code: 2, stderr: /--expires is not a duration/ })
-  t.match(await token('--secret-env', 'S', '--claim', 'level'), { code: 2, stderr: /--claim takes name=value/ })
-  t.match(await token('--secret-env', 'S', '--algorithm', 'none'), { code: 2, stderr: /Allowed choices/ })
 })
 
 t.test('keygen makes another key every time', async (t) => {

@@ -7,6 +7,9 @@ import path from 'node:path'
 import process from 'node:process'
 import { Running, launcher, skewer } from './skewer.ts'
 
+/** Many processes, on a machine that may be busy. */
+t.setTimeout(180_000)
+
 const pretend = `data:text/javascript,Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.1.0' } })`
 const nodeArgs = ['--import', pretend]
 

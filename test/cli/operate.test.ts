@@ -4,6 +4,9 @@ import http from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { skewer } from './skewer.ts'
 
+/** Many processes, on a machine that may be busy. */
+t.setTimeout(180_000)
+
 type Asked = { method: string; path: string; token: string | undefined; body: string }
 
 const cwd = t.testdir({})

@@ -9,6 +9,9 @@ import { cliDocsMarkdown } from '../../cli/reference.ts'
 import { loadSettingsText } from '../../config/settings-from-yaml.ts'
 import { skewer } from './skewer.ts'
 
+/** Many processes, on a machine that may be busy. */
+t.setTimeout(180_000)
+
 t.test('docs/cli.md is what the commands say', async (t) => {
   const page = fs.readFileSync(path.join(import.meta.dirname, '../../docs/cli.md'), 'utf8')
   t.equal(page, cliDocsMarkdown(buildProgram(() => {})))

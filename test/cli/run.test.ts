@@ -4,6 +4,9 @@ import net from 'node:net'
 import path from 'node:path'
 import { Running, skewer } from './skewer.ts'
 
+/** Many processes, on a machine that may be busy. */
+t.setTimeout(180_000)
+
 const dev = ['run', '--dev', '--tcp-port', '0', '--websocket-port', '0', '--admin-port', '0']
 const isWindows = process.platform === 'win32'
 
