@@ -52,7 +52,7 @@ export class ActorChannel implements Outgoing, MessageSource, ClientChannelSink,
     const { window, limits, keepMs } = actor.host.settings
     this.actor = actor
     this.session = `a:${service}/${key}`
-    this.channel = new ClientChannel(service, key, { window, limits, keepMs }, this, now)
+    this.channel = new ClientChannel(service, key, actor.host.mintLife(), { window, limits, keepMs }, this, now)
     this.#usedAt = now
     actor.host.channels.add(this)
     this.#attach(now)

@@ -163,11 +163,13 @@ export class Attaches {
   #locate(attach: Attach, now: number): void {
     const a = attach.frame
     this.#wait(attach)
-    const done = (hostName: string, at: number) => {
+    const done = (hostName: string | undefined, at: number) => {
       if (attach.isOver) return
       this.#unwait(attach)
       attach.isLocated = true
-      if (hostName !== '' && this.#host.actor(a.service, a.key) === undefined) this.#answerNotHere(attach, hostName)
+      if (hostName === undefined) this.refuse(attach, code.busy, BUSY_RETRY_MS)
+      else if (hostName !== '' && this.#host.actor(a.service, a.key) === undefined)
+        this.#answerNotHere(attach, hostName)
       else this.#step(attach, at)
     }
     if (this.#waiting > WAITING_MAX || !this.#host.locates.ask(a.service, a.key, done, now))

@@ -1,14 +1,15 @@
 // Before a key is activated here for the first time, the other hosts are asked, through every gateway, whether they hold
 // it (P2): a host that joins must not split actors that live elsewhere. What wants the actor waits for the answers, at
-// most 500 ms: silence is no answer, and a gateway that is away cannot be waited for.
+// most a second: gateways answer within half of that. Silence is no answer: then nothing is activated, and what wants the
+// actor comes again; a gateway that stays silent is lost with its heartbeat and no longer asked.
 import type { Locate, Located } from '../../protocols/link/frames.ts'
 import { writeLocate, writeLocated } from '../../protocols/link/frames.ts'
 import type { HostCore } from './core.ts'
 import type { HostLink } from './link.ts'
 import type { Timed } from './schedule.ts'
 
-/** Where the actor is: '' nowhere yet, so it may be activated here; otherwise the name of its host. */
-export type Waiter = (host: string, now: number) => void
+/** Where the actor is: '' nowhere yet, so it may be activated here; the name of its host; undefined: nobody could say. */
+export type Waiter = (host: string | undefined, now: number) => void
 
 const QUESTIONS_MAX = 16_384
 const WAITERS_MAX = 65_536
@@ -21,6 +22,7 @@ class Question implements Timed {
   readonly key: string
   readonly waiters: Waiter[] = []
   readonly asked: Set<HostLink>
+  answers = 0
   readonly #locates: Locates
 
   constructor(locates: Locates, id: number, service: string, key: string, asked: Set<HostLink>) {
@@ -32,7 +34,7 @@ class Question implements Timed {
   }
 
   due(now: number): void {
-    this.#locates.settle(this, '', now)
+    this.#locates.settle(this, undefined, now)
   }
 }
 
@@ -54,10 +56,6 @@ export class Locates {
     if (this.#waiters >= WAITERS_MAX || (question === undefined && this.#byName.size >= QUESTIONS_MAX)) return false
     if (question === undefined) {
       const links = this.#host.askedLinks()
-      if (links.length === 0) {
-        waiter('', now)
-        return true
-      }
       question = new Question(this, this.#nextId++, service, key, new Set(links))
       this.#byName.set(name, question)
       this.#byId.set(question.id, question)
@@ -75,13 +73,17 @@ export class Locates {
   located(link: HostLink, a: Located, now: number): void {
     const question = this.#byId.get(a.id)
     if (question === undefined || !question.asked.delete(link)) return
+    question.answers++
     if (a.here && a.host !== this.#host.settings.name) this.settle(question, a.host, now)
     else if (question.asked.size === 0) this.settle(question, '', now)
   }
 
   linkGone(link: HostLink, now: number): void {
-    for (const question of [...this.#byId.values()])
-      if (question.asked.delete(link) && question.asked.size === 0) this.settle(question, '', now)
+    for (const question of [...this.#byId.values()]) {
+      if (!question.asked.delete(link) || question.asked.size > 0) continue
+      // The others have all said no; with none left but the lost one there is nobody to rely on.
+      this.settle(question, question.answers > 0 ? '' : undefined, now)
+    }
   }
 
   /**
@@ -99,7 +101,7 @@ export class Locates {
     this.#host.wake()
   }
 
-  settle(question: Question, host: string, now: number): void {
+  settle(question: Question, host: string | undefined, now: number): void {
     this.#byName.delete(`${question.service}/${question.key}`)
     this.#byId.delete(question.id)
     this.#host.schedule.remove(question)

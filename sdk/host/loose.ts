@@ -117,8 +117,9 @@ export class Loose {
       this.#enter(actor, a, deadlineAt, settled)
       return
     }
-    const found = (hostName: string, at: number) => {
-      if (hostName !== '') settled(code.not_here, EMPTY)
+    const found = (hostName: string | undefined, at: number) => {
+      if (hostName === undefined) settled(code.busy, EMPTY)
+      else if (hostName !== '') settled(code.not_here, EMPTY)
       else this.#enter(host.activate(service, a.key, at), a, deadlineAt, settled)
     }
     if (host.isDraining || !host.locates.ask(a.service, a.key, found, now)) settled(code.busy, EMPTY)

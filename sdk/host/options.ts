@@ -31,7 +31,10 @@ export type HostOptions = {
   heartbeatMs?: number
   /** How long a kick is remembered: the longest life of a ticket (X4). Default 12 h. */
   authUntilMs?: number
-  /** How long the other hosts are asked whether they hold an actor (P2). Default 500 ms. */
+  /**
+   * How long gateways are waited for that were asked where an actor is (P2): they wait 500 ms for the other hosts, and the
+   * way there and back comes on top. Default 1 s.
+   */
   locateMs?: number
   /** Time a link has to prove itself. Default 5 s. */
   handshakeMs?: number
@@ -108,7 +111,7 @@ export function hostSettings(o: HostOptions): HostSettings {
     handlerDeadlineMs: o.handlerDeadlineMs ?? 10 * SECOND_MS,
     heartbeatMs: o.heartbeatMs ?? 10 * SECOND_MS,
     authUntilMs: o.authUntilMs ?? 12 * 3600 * SECOND_MS,
-    locateMs: o.locateMs ?? 500,
+    locateMs: o.locateMs ?? SECOND_MS,
     handshakeMs: o.handshakeMs ?? 5 * SECOND_MS,
     inviteMs: o.inviteMs ?? SECOND_MS,
     attachesPerSession: o.attachesPerSession ?? { perSecond: 10, burst: 30 },

@@ -415,20 +415,33 @@ t.test('P2: the other hosts are asked before a key is activated for the first ti
   )
 })
 
-t.test('P2: half a second without an answer is enough, and a pin beats the question', async (t) => {
+t.test('P2: silence is no answer, and a pin beats the question', async (t) => {
   const { bed } = bedOf({ keys: 'any' })
   const g = bed.gateway()
   g.answersLocate = false
   g.attach({ key: 'room' })
   t.same(g.kinds(), ['locate'])
-  bed.pass(499)
+  bed.pass(999)
   t.same(g.kinds(), [])
   bed.pass(1)
+  t.match(g.seen(), [{ kind: 'refused', code: code.busy, retryMs: 1000 }, { kind: 'closeHandle' }])
+  g.attach({ handle: 2, session: 'T', key: 'other', pinned: true })
   t.same(g.kinds(), ['attached'])
-  g.attach({ handle: 2, session: 'T', key: 'room' })
+  g.attach({ handle: 4, key: 'other' })
   t.same(g.kinds(), ['attached'], 'the actor is here')
-  g.attach({ handle: 4, session: 'T', key: 'other', pinned: true })
-  t.same(g.kinds(), ['attached'])
+  g.attach({ handle: 6, epoch: 2, key: 'room' })
+  g.seen()
+  g.lose()
+  t.equal(bed.core.actor('echo', 'room'), undefined)
+  const other = bed.gateway('g2', '', 1, 2n)
+  const third = bed.gateway('g3', '', 1, 3n)
+  other.answersLocate = third.answersLocate = false
+  other.attach({ epoch: 3, key: 'room' })
+  writeLocated(other.w, { id: other.one('locate').id as number, here: false, host: '' })
+  other.deliver()
+  t.same(other.kinds(), [])
+  third.lose()
+  t.same(other.kinds(), ['attached'], 'a gateway that is lost is not waited for')
 })
 
 t.test('P2: a host answers LOCATE from what it holds', async (t) => {
