@@ -425,7 +425,7 @@ export class ChannelEnd {
   #considerAck(now: number): void {
     if (!this.isAttached || !this.in.hasUnackedSettled) return
     const unacked = this.in.settled - this.in.ackedOut
-    if (unacked >= this.largestWindow >>> 2 || this.in.bytesSinceAck >= this.out.window.bytes >>> 2)
+    if (unacked >= this.out.window.count >>> 2 || this.in.bytesSinceAck >= this.out.window.bytes >>> 2)
       this.#ackDueAt = now
     else if (this.#ackDueAt === Infinity) this.#ackDueAt = now + this.#limits.ackDelayMs
   }
@@ -489,11 +489,16 @@ export class ChannelEnd {
     return unknown
   }
 
-  /** Takes the windows that the host grants (A7). */
+  /** Takes the windows that the host grants (A7); a message too large for a smaller one is taken back (W1, N4). */
   grant(window: Window): void {
+    const isSmaller = window.bytes < this.out.window.bytes
     this.out.window.count = window.count
     this.out.window.bytes = window.bytes
     if (window.count > this.largestWindow) this.largestWindow = window.count
     if (window.bytes > this.#largestWindowBytes) this.#largestWindowBytes = window.bytes
+    if (!isSmaller) return
+    for (let n = this.out.acked + 1; n <= this.out.sent; n++) {
+      if (this.out.at(n)!.bytes > window.bytes >>> 2 && this.out.canWithdraw(n)) this.#bury(n, code.too_large, 0)
+    }
   }
 }

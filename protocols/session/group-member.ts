@@ -66,7 +66,7 @@ export class GroupMember {
       return isFirst ? undefined : { from: 1, to: offset }
     }
     if (offset > this.highest) this.highest = offset
-    if (this.highest > this.last) this.wantsRecover = true
+    if (this.highest > this.last) this.#want()
     return undefined
   }
 
@@ -81,8 +81,13 @@ export class GroupMember {
     if (offset <= this.last) return memberVerdict.drop
     if (offset > this.highest) this.highest = offset
     if (offset === this.last + 1) return memberVerdict.deliver
-    this.wantsRecover = true
+    this.#want()
     return memberVerdict.recover
+  }
+
+  /** One that is open says by its answer whether another is wanted. */
+  #want(): void {
+    if (this.recoverRequest === 0) this.wantsRecover = true
   }
 
   /** Judges a publication that came as a lane message; the first one of an unknown group begins its place. */

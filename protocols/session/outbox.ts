@@ -7,6 +7,7 @@
 // Invariant: acked <= transmitted <= sent while attached; every number in (acked, sent] has an item.
 import { code } from '../codes.ts'
 import { laneKind } from '../wire/lane-frames.ts'
+import { BEYOND_WINDOW } from './intake.ts'
 
 const EMPTY = new Uint8Array(0)
 
@@ -57,6 +58,8 @@ export class Outbox {
   #ever = 0
   #count = 0
   #bytes = 0
+  /** Bytes of (acked, transmitted]. */
+  #bytesOut = 0
   #ring: (Item | undefined)[]
 
   constructor(window: Window) {
@@ -70,8 +73,15 @@ export class Outbox {
   get bytesHeld(): number {
     return this.#bytes
   }
+  /**
+   * Whether something is to be written. What was accepted before the other end granted its window may be more than fits
+   * there: it is transmitted as far as the other end takes it (W1).
+   */
   get hasUntransmitted(): boolean {
-    return this.attachReceived >= 0 && this.transmitted < this.sent
+    if (this.attachReceived < 0 || this.transmitted >= this.sent) return false
+    if (this.transmitted - this.acked >= this.window.count + BEYOND_WINDOW) return false
+    const item = this.#ring[(this.transmitted + 1) & (this.#ring.length - 1)]!
+    return this.#bytesOut === 0 || this.#bytesOut + item.bytes <= this.window.bytes
   }
 
   /** `code.ok`, or why a message of so many bytes is not accepted now (W1). */
@@ -104,6 +114,7 @@ export class Outbox {
       const slot = ++this.acked & mask
       const item = this.#ring[slot]!
       this.#ring[slot] = undefined
+      if (this.acked <= this.transmitted) this.#bytesOut -= item.bytes
       if (item.counts) {
         this.#count--
         this.#bytes -= item.bytes
@@ -116,6 +127,8 @@ export class Outbox {
   attach(received: number): void {
     this.attachReceived = received
     this.transmitted = received
+    this.#bytesOut = 0
+    for (let n = this.acked + 1; n <= received; n++) this.#bytesOut += this.at(n)!.bytes
   }
 
   detach(): void {
@@ -127,7 +140,9 @@ export class Outbox {
     if (!this.hasUntransmitted) return undefined
     const number = ++this.transmitted
     if (number > this.#ever) this.#ever = number
-    return this.#ring[number & (this.#ring.length - 1)]
+    const item = this.#ring[number & (this.#ring.length - 1)]!
+    this.#bytesOut += item.bytes
+    return item
   }
 
   /** Whether a number has certainly not run and can be taken back (N4). */
@@ -147,6 +162,7 @@ export class Outbox {
     grave.counts = item.counts
     this.#ring[number & (this.#ring.length - 1)] = grave
     if (item.counts) this.#bytes -= item.bytes
+    if (number <= this.transmitted) this.#bytesOut -= item.bytes
     return item
   }
 

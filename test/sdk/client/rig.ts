@@ -12,17 +12,33 @@ import {
   readReauth,
   readResume,
   readRoute,
+  resetReason,
   writeAnswer,
   writeAttached,
   writeHello,
+  writeLooseReply,
+  writePair,
+  writeReset,
+  writeRoute,
   writeWelcome,
 } from '../../../protocols/client/frames.ts'
-import type { Attach, Attached, Welcome } from '../../../protocols/client/frames.ts'
+import type { Attach, Attached, Reset, Welcome } from '../../../protocols/client/frames.ts'
 import type { ChannelEnd, Incoming, Outcome } from '../../../protocols/session/channel-end.ts'
 import type { Ending } from '../../../protocols/session/client-channel.ts'
 import type { Missed } from '../../../protocols/session/group-member.ts'
 import type { Item } from '../../../protocols/session/outbox.ts'
-import { KIND_MASK, LaneFrame, laneKind, readLaneBody, readLaneHeader } from '../../../protocols/wire/lane-frames.ts'
+import {
+  KIND_MASK,
+  LaneFrame,
+  laneKind,
+  readLaneBody,
+  readLaneHeader,
+  writeAck,
+  writeFin,
+  writeOneway,
+  writeReply,
+  writeRequest,
+} from '../../../protocols/wire/lane-frames.ts'
 import { FrameSplitter } from '../../../protocols/wire/splitter.ts'
 import { Writer } from '../../../protocols/wire/writer.ts'
 import { ClientCore } from '../../../sdk/client/core.ts'
@@ -47,7 +63,20 @@ function seen(bytes: Uint8Array, start: number, end: number): Seen {
     const f = new LaneFrame()
     if (!readLaneHeader(f, bytes, start, end) || !readLaneBody(f)) throw new Error('unreadable lane frame')
     const { channel, number: n, route, request, deadlineMs, code, count, key, epoch } = f
-    return { kind, channel, n, route, request, deadlineMs, code, count, key, epoch, payload: string(f.payload()) }
+    return {
+      kind,
+      channel,
+      n,
+      route,
+      request,
+      deadlineMs,
+      code,
+      count,
+      key,
+      epoch,
+      payload: string(f.payload()),
+      payloadBytes: f.payload(),
+    }
   }
   const r = openFrame(bytes, start, end)!
   const fields = (value: object | undefined): Seen => {
@@ -205,13 +234,55 @@ export class Rig implements ClientSink {
     this.welcome(id, changes)
   }
 
-  /** Connects; returns the connection. */
+  /** Connects; what was written behind WELCOME is still to be read. Returns the connection. */
   online(changes: Partial<Welcome> = {}): number {
     this.core.connect(this.now)
     const id = this.lastDial
-    this.greet(id, changes)
+    this.hello(id)
     this.frames(id)
+    this.welcome(id, changes)
     return id
+  }
+
+  /** Lets time pass on a connection that answers every PING. */
+  keepAlive(id: number, ms: number): void {
+    const until = this.now + ms
+    while (this.now < until) {
+      this.pass(Math.min(1000, until - this.now))
+      this.send(id, (w) => writePair(w, clientKind.pong, Math.floor(this.now), 1_700_000_000_000 + this.now))
+    }
+  }
+
+  route(id: number, number: number, name: string): void {
+    this.send(id, (w) => writeRoute(w, clientKind.route, number, name))
+  }
+
+  oneway(id: number, channel: number, number: number, route: number, payload: string): void {
+    this.send(id, (w) => writeOneway(w, channel, number, route, text(payload)))
+  }
+
+  request(id: number, channel: number, number: number, route: number, request: number, deadlineMs = 0): void {
+    this.send(id, (w) => writeRequest(w, channel, number, route, request, deadlineMs, NO_BYTES))
+  }
+
+  reply(id: number, channel: number, number: number, request: number, why: number, payload: string): void {
+    this.send(id, (w) => writeReply(w, channel, number, request, why, text(payload)))
+  }
+
+  looseReply(id: number, request: number, why: number, payload: string): void {
+    this.send(id, (w) => writeLooseReply(w, clientKind.looseReply, { request, code: why, payload: text(payload) }))
+  }
+
+  /** Reads the ATTACH that the client has just written and answers with another life. */
+  answerReset(id: number, changes: Partial<Reset> = {}): Attach {
+    const attach = this.frames(id).find((frame) => frame.kind === 'attach') as unknown as Attach
+    const reset = { reason: resetReason.recordLost, hadReceived: 0, windowCount: 8, windowBytes: 4096, pin: NO_BYTES }
+    this.send(id, (w) => writeReset(w, { channel: attach.alias, epoch: attach.epoch, life: 8n, ...reset, ...changes }))
+    return attach
+  }
+
+  lane(id: number, kind: 'ack' | 'fin', channel: number, number: number): void {
+    this.send(id, (w) => (kind === 'ack' ? writeAck(w, channel, number) : writeFin(w, channel, number, 0)))
   }
 
   channel(service = 'arena', key = 'room'): CoreChannel {
