@@ -3,7 +3,9 @@
 // Symmetric and public keys are never mixed: with a public key configured, no HS algorithm is accepted.
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import fs from 'node:fs'
-import { errors, type JWTPayload, jwtVerify } from 'jose'
+import type { JWTPayload } from 'jose'
+import * as errors from 'jose/errors'
+import { jwtVerify } from 'jose/jwt/verify'
 import type { AuthSettings } from '../../config/settings.ts'
 import { code } from '../../protocols/codes.ts'
 import { LABELS_MAX, type Labels } from '../../protocols/link/frames.ts'

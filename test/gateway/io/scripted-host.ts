@@ -28,7 +28,7 @@ import {
 import { type FrameSink, FrameSplitter } from '../../../protocols/wire/splitter.ts'
 import { Writer } from '../../../protocols/wire/writer.ts'
 
-export type ScriptedHostOptions = { name: string; linkKey?: string; service?: string; windowCount?: number }
+export type ScriptedHostOptions = { name: string; linkKey?: string; service?: string; windowCount?: number; ackEvery?: number }
 type Channel = { attach: LinkAttach; sent: number; received: number }
 
 /** One link of a gateway. */
@@ -87,7 +87,7 @@ export class HostLink implements FrameSink {
     const channel = this.channels[frame.channel]
     if (channel === undefined) return
     channel.received = frame.number
-    writeAck(this.#writer, frame.channel, frame.number)
+    if (frame.number % (this.#options.ackEvery ?? 1) === 0) writeAck(this.#writer, frame.channel, frame.number)
     const payload = frame.bytes.subarray(frame.payloadStart, frame.end)
     writeOneway(this.#writer, frame.channel, ++channel.sent, frame.route, payload)
     this.#touch()
