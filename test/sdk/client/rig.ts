@@ -234,6 +234,16 @@ export class Rig implements ClientSink {
     this.welcome(id, changes)
   }
 
+  /** HELLO and WELCOME, by whatever brings them. */
+  feedHandshake(feed: (write: (w: Writer) => void) => void): void {
+    feed((w) => writeHello(w, { versionMin: 1, versionMax: 1, nonce: text('0123456789abcdef') }))
+    feed((w) => writeWelcome(w, welcomeOf()))
+  }
+
+  writeAccept(w: Writer, attach: Attach): void {
+    writeAttached(w, attachedOf(attach))
+  }
+
   /** Connects; what was written behind WELCOME is still to be read. Returns the connection. */
   online(changes: Partial<Welcome> = {}): number {
     this.core.connect(this.now)
