@@ -1,5 +1,5 @@
 // Attaches that wait for their host (A4): pinned or hashed to one that is known but not linked here, or to none at all.
-// Bounded in number and in time; released at a rate when the host comes, so that its start is not a storm (A11, V53).
+// Bounded in number and in time; released at a rate when the host comes, so that its start is not a storm (A11).
 import { code } from '../protocols/codes.ts'
 import type { Attachment } from './attachment.ts'
 import { cell } from './counters.ts'

@@ -28,7 +28,7 @@ export class RouteEntry {
     this.name = name
   }
 
-  /** The rule for this name on a channel of `service`, looked up anew after a reload. */
+  /** The rule for this name on a channel of `service`, which stays that channel's (S6); looked up anew after a reload. */
   rule(table: RouteTable, service: string): Rule | undefined {
     if (this.#table === table && this.#service === service) return this.#rule
     this.#table = table

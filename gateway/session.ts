@@ -11,7 +11,7 @@ export class Session {
   readonly user: string
   labels: Labels
   readonly connections: ClientConnection[] = []
-  /** The newest attachment of each channel, by `service/key`. */
+  /** The newest attachment of each channel, by `service/key`; each has a state of its own (A9). */
   readonly channels = new Map<string, Attachment>()
   #buckets: TokenBuckets | undefined = undefined
   #bucketsOf: RouteTable | undefined = undefined

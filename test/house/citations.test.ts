@@ -61,6 +61,13 @@ t.test('rules that the specification of the bytes cites exist', async (t) => {
   }
 })
 
+t.test('rules that code and tests cite exist', async (t) => {
+  for (const path of sources) {
+    if (path === 'test/house/citations.test.ts') continue
+    for (const rule of rulesIn(readText(path))) if (!rules.includes(rule)) t.fail(`${path} cites ${rule}`)
+  }
+})
+
 t.test('every rule is cited by code that keeps it and by a test that proves it', async (t) => {
   const byCode = new Set<string>()
   const byTests = new Set<string>()

@@ -88,6 +88,16 @@ t.test('the core of the gateway asks its environment for the time and for chance
   }
 })
 
+t.test('S5: the gateway makes no acknowledgement, no message and no number of its own', async (t) => {
+  const makes = /\bwrite(Ack|Oneway|Request|Reply|Replay|Fin|Latest|Unreliable)\b/
+  const mints = /\bepoch\s*(\+\+|\+=)|\+\+[\w.]*epoch\b|\blife\s*[=:]\s*[\w.]*random/i
+  for (const path of code.filter((path) => /^gateway\/[^/]+\.ts$/.test(path))) {
+    const source = withoutComments(readText(path))
+    t.strictSame(source.match(makes), null, path)
+    t.strictSame(source.match(mints), null, path)
+  }
+})
+
 t.test('the operating system is touched in gateway/io alone, within the gateway', async (t) => {
   const touches = /^node:(net|tls|dgram|http|https|http2|child_process|cluster|worker_threads)$/
   for (const path of code.filter((path) => roomOf(path) === 'gateway' && !path.startsWith('gateway/io/'))) {
