@@ -136,6 +136,7 @@ export class Attaches {
     this.#forward(attachment, link)
   }
 
+  /** A host that is away is waited for, or refuses the attach; it never settles a number (A4, R5). */
   #park(attachment: Attachment, now: number): void {
     const gateway = this.#gateway
     if (gateway.services.get(attachment.service)?.whenAway !== 'park') {
@@ -166,7 +167,7 @@ export class Attaches {
     })
   }
 
-  /** The longest time to wait is over; the actor is not re-homed by that (V46). */
+  /** The longest time to wait is over; the actor is not re-homed by that (P3, A4). */
   parkedTooLong(attachment: Attachment): void {
     this.#refuse(attachment, code.host_away, RETRY_MS)
   }
@@ -195,6 +196,7 @@ export class Attaches {
       key: request.key,
       pinned: attachment.targetIsPin,
       pinnedGone: attachment.pinnedGone,
+      end: request.end,
       life: request.life,
       received: request.received,
       settled: request.settled,
@@ -215,7 +217,7 @@ export class Attaches {
 
   // ---- the host's answers ----
 
-  /** The attachment that an answer of a host is for; undefined: it came too late, and is dropped (A7, V9b). */
+  /** The attachment that an answer of a host is for; undefined: it came too late, and is dropped (A7, L2). */
   #answered(link: Link, handle: number, epoch: number): Attachment | undefined {
     const slot = link.handles.at(handle)
     const attachment = slot?.attachment

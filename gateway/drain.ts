@@ -49,6 +49,12 @@ export class Drain implements Expiring {
     connection.outlet.touch()
   }
 
+  /** The operator has changed his mind: who was told to go may go, nobody is closed. */
+  cancel(): void {
+    this.isFinished = true
+    this.#gateway.deadlines.clear(this.#next)
+  }
+
   /** A connection has ended: perhaps it was the last. */
   connectionEnded(): void {
     if (!this.isFinished && this.#gateway.connections.size === 0) this.#finish()

@@ -249,6 +249,17 @@ export class Gateway {
     this.#drain ??= new Drain(this, withinMs, now)
   }
 
+  /** Takes a drain back; clients that were told to go may go all the same. */
+  undrain(): void {
+    this.#drain?.cancel()
+    this.#drain = undefined
+  }
+
+  /** Keeps new actors off a host, or lets them on again; what is attached goes on. False: no such host. */
+  setAside(hostName: string, isAside: boolean): boolean {
+    return this.hostTable.setAside(hostName, isAside)
+  }
+
   readiness(): { ready: boolean; reasons: string[] } {
     const reasons: string[] = []
     if (this.#drain !== undefined) reasons.push('draining')

@@ -19,8 +19,11 @@ export class Host implements Expiring {
   /** The link that takes new channels. */
   current: Link | undefined = undefined
   isGone = false
+  /** It says so itself (LINK_DRAIN), until its next link. */
   isDraining = false
-  /** No longer configured: drained, then gone (V39). */
+  /** The operator says so. */
+  isAside = false
+  /** No longer configured: drained, then gone (P3). */
   isRemoved = false
   isDialing = false
   attempts = 0
@@ -44,7 +47,7 @@ export class Host implements Expiring {
 
   /** How much of a service's new actors it takes; 0: none. */
   weightFor(service: string): number {
-    if (this.isGone || this.isDraining || this.isRemoved) return 0
+    if (this.isGone || this.isDraining || this.isAside || this.isRemoved) return 0
     const weight = this.settings?.weight ?? 1
     if (this.offers === undefined) return this.settings === undefined ? 0 : weight
     const offer = this.offers.get(service)

@@ -65,7 +65,7 @@ export class Hosts {
     if (host.links.length === 0 && host.dialAt.slot === -1) this.dial(host)
   }
 
-  /** V39: its channels go on until it is drained; then its pins are given up. */
+  /** P3: its channels go on until it is drained; then its pins are given up. */
   #remove(host: Host, now: number): void {
     host.settings = undefined
     host.isRemoved = true
@@ -77,7 +77,12 @@ export class Hosts {
   finishRemoval(host: Host, now: number): void {
     this.declareGone(host, 'removed', now)
     for (const link of host.links.slice()) link.close(code.going_away, 'the host was removed', now)
-    this.#byName.delete(host.name)
+  }
+
+  setAside(name: string, isAside: boolean): boolean {
+    const host = this.#byName.get(name)
+    if (host !== undefined) host.isAside = isAside
+    return host !== undefined
   }
 
   /** Asks the process for a link, unless one is there or on its way. */
@@ -161,7 +166,8 @@ export class Hosts {
     this.#choose(host)
     if (host.current !== undefined) return
     host.awaySince = now
-    if (!host.isGone) this.#gateway.deadlines.set(host.goneAt, now + this.#gateway.times.goneAfterMs)
+    if (host.isGone) this.#forget(host, now)
+    else this.#gateway.deadlines.set(host.goneAt, now + this.#gateway.times.goneAfterMs)
     this.redial(host, now)
   }
 
@@ -176,13 +182,20 @@ export class Hosts {
     const gateway = this.#gateway
     gateway.deadlines.clear(host.goneAt)
     gateway.deadlines.clear(host.removedAt)
-    if (host.isGone) return
-    host.isGone = true
-    gateway.env.observe({ event: 'host_gone', host: host.name, reason })
-    host.lot.release(now)
-    // One that nobody configured is forgotten, except while "never met" would still mean "wait for it".
-    const isForgotten = host.settings === undefined && !host.isRemoved && host.links.length === 0
-    if (isForgotten && now >= this.#startedAt + gateway.times.goneAfterMs) this.#byName.delete(host.name)
+    if (!host.isGone) {
+      host.isGone = true
+      gateway.env.observe({ event: 'host_gone', host: host.name, reason })
+      host.lot.release(now)
+    }
+    this.#forget(host, now)
+  }
+
+  /** A gone host that nobody configures is forgotten as soon as "never met" does not mean "wait for it" any more. */
+  #forget(host: Host, now: number): void {
+    if (host.settings !== undefined || host.links.length > 0) return
+    const at = this.#startedAt + this.#gateway.times.goneAfterMs
+    if (now >= at) this.#byName.delete(host.name)
+    else this.#gateway.deadlines.set(host.goneAt, at)
   }
 
   /** Whether what waits in this lot could get further now. */

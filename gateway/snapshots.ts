@@ -57,7 +57,7 @@ export function hostSnapshot(host: Host): HostSnapshot {
     host: host.name,
     address: host.settings?.address ?? '',
     state: host.isGone ? 'gone' : link === undefined ? 'away' : 'linked',
-    isDraining: host.isDraining || host.isRemoved,
+    isDraining: host.isDraining || host.isAside || host.isRemoved,
     services: [...(host.offers?.keys() ?? [])],
     links: host.links.length,
     channels,

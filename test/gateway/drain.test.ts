@@ -55,7 +55,32 @@ t.test('a drain is finished when the last client has gone, and takes no new ones
   t.equal(empty.event('drain_finished').length, 1)
 })
 
-t.test('V39: a reload swaps routes under live channels; a removed route is refused, a new one passes', async (t) => {
+t.test('a drain that is taken back closes nobody, and the gateway is ready again', async (t) => {
+  const world = new World()
+  world.host()
+  const c = world.client().login('ann')
+  world.gateway.drain(1000, world.now)
+  world.gateway.undrain()
+  world.pass(4000)
+  t.equal(c.carrier.closedWith, undefined)
+  t.equal(world.client().login('bob').carrier.closedWith, undefined)
+  t.ok(world.gateway.readiness().ready)
+})
+
+t.test('a host that the operator sets aside gets no new actors until it is taken back', async (t) => {
+  const world = new World()
+  const host = world.host()
+  t.ok(world.gateway.setAside('h1', true))
+  t.notOk(world.gateway.setAside('h9', true))
+  const c = world.client().login('ann').attach()
+  t.equal(host.attaches().length, 0)
+  t.match(world.gateway.hosts(), [{ isDraining: true }])
+  world.gateway.setAside('h1', false)
+  c.attach({ epoch: 2 })
+  t.equal(host.attaches().length, 1)
+})
+
+t.test('L3: a reload swaps routes under live channels; a removed route is refused, a new one passes', async (t) => {
   const world = new World()
   const { client, host } = attachedPair(world)
   client.route(5, 'arena.later')

@@ -178,7 +178,7 @@ t.test('P3: GOODBYE detaches at once and gives the pins up', async (t) => {
   t.match(staying.attaches()[0], { pinnedGone: true })
 })
 
-t.test('V39: a removed host is drained, then gone; one that comes back meanwhile stays', async (t) => {
+t.test('P3: a removed host is drained, then gone; one that comes back meanwhile stays', async (t) => {
   const world = new World({ hosts: [hostSettings('h1'), hostSettings('h2')] })
   const h1 = world.host('h1')
   const h2 = world.host('h2')
@@ -195,13 +195,22 @@ t.test('V39: a removed host is drained, then gone; one that comes back meanwhile
   world.pass(6000)
   t.equal(h1.carrier.closedWith, code.going_away)
   t.match(world.event('host_gone'), [{ host: 'h1', reason: 'removed' }])
-  t.equal(world.gateway.hosts().length, 1)
+  t.equal(world.gateway.hosts()[0].state, 'gone')
   world.gateway.setHosts([hostSettings('h2'), hostSettings('h3')], world.now)
   t.ok(world.dialled.includes('h3'))
   world.gateway.setHosts([hostSettings('h3')], world.now)
   world.gateway.setHosts([hostSettings('h2'), hostSettings('h3')], world.now)
   world.pass(1)
   t.equal(h2.carrier.closedWith, undefined)
+})
+
+t.test('P3: a gone host is remembered while a host never met would be waited for, and then forgotten', async (t) => {
+  const world = new World()
+  world.host()
+  world.gateway.setHosts([], world.now)
+  for (let i = 0; i < 12; i++) world.pass(10_000)
+  t.equal(world.gateway.hosts().length, 0)
+  t.equal(world.gateway.deadlines.size, 0)
 })
 
 t.test('a host whose address has changed is dialled there', async (t) => {
