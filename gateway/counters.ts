@@ -20,7 +20,6 @@ const names = [
   'reattaches',
   'resets',
   'detaches',
-  'handlesOpen',
   'parked',
   'parkedTotal',
   'messagesRefused',
@@ -50,7 +49,6 @@ const dropNames = [
   'conflated',
   'lateReply',
   'unknownKind',
-  'unknownRoute',
   'datagram',
 ] as const
 

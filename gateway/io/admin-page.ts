@@ -40,8 +40,8 @@ async function ask(path) {
 }
 function table(rows, columns) {
   if (rows.length === 0) return '<span class="none">none</span>'
-  const cell = (tag, value) => '<' + tag + (typeof value === 'number' ? ' class="n"' : '') + '>' + text(value) + '</' + tag + '>'
-  return '<table><tr>' + columns.map((c) => cell('th', c)).join('') + '</tr>' +
+  const cell = (tag, value, isNumber = typeof value === 'number') => '<' + tag + (isNumber ? ' class="n"' : '') + '>' + text(value) + '</' + tag + '>'
+  return '<table><tr>' + columns.map((c, i) => cell('th', c, typeof rows[0][i] === 'number')).join('') + '</tr>' +
     rows.map((row) => '<tr>' + row.map((value) => cell('td', value)).join('') + '</tr>').join('') + '</table>'
 }
 async function show() {
@@ -55,10 +55,10 @@ async function show() {
   el('why').textContent = stats.reasons.join('; ')
   const cpu = before ? (stats.process.cpuSeconds - before.cpu) / (at - before.at) * 1e5 : 0
   el('cards').innerHTML = [
-    ['connections', number(c.connectionsOpen)], ['sessions', number(c.sessionsOpen)], ['channels', number(c.handlesOpen)],
+    ['connections', number(c.connectionsOpen)], ['sessions', number(c.sessionsOpen)], ['channels', number(hosts.reduce((sum, h) => sum + h.channels, 0))],
     ['parked', number(c.parked)], ['links', number(c.linksOpen)],
-    ['frames in a second', number(rate('clientFramesIn', 'linkFramesIn'))], ['frames out a second', number(rate('clientFramesOut', 'linkFramesOut'))],
-    ['bytes out a second', bytes(Math.round(rate('clientBytesOut', 'linkBytesOut')))],
+    ['frames in / s', number(rate('clientFramesIn', 'linkFramesIn'))], ['frames out / s', number(rate('clientFramesOut', 'linkFramesOut'))],
+    ['bytes out / s', bytes(Math.round(rate('clientBytesOut', 'linkBytesOut')))],
     ['waiting for clients', bytes(c.clientQueueBytes)], ['waiting for hosts', bytes(c.linkQueueBytes)],
     ['CPU', cpu.toFixed(0) + ' %'], ['memory', bytes(stats.process.rssBytes)],
     ['loop delay p99', stats.process.delayMs.p99.toFixed(1) + ' ms'],

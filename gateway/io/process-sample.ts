@@ -25,6 +25,12 @@ export class ProcessSampler {
     this.#delay.enable()
   }
 
+  /** Begins anew: what came before is not told, as the delay of loading a program. */
+  reset(): void {
+    this.#delay.reset()
+    this.#last = performance.eventLoopUtilization()
+  }
+
   sample(): ProcessSample {
     const cpu = process.cpuUsage()
     const memory = process.memoryUsage()

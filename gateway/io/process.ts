@@ -145,6 +145,7 @@ class GatewayProcess implements RunningGateway {
     if (this.#settings.auth.kind === 'development') log.warn('auth is development: whoever connects is believed')
     if (this.#options.ownsProcess) this.#ownProcess()
     this.#loop.start(this.gateway)
+    this.#sampler.reset()
     log.info({ name: this.#settings.name, version: this.#version, config: this.#options.configFile }, 'skewer runs')
   }
 

@@ -101,7 +101,9 @@ export class Metrics {
 
   #channels(): void {
     const { counters } = this.#sources
-    this.#cell('skewer_handles_open', 'Channels that have a handle on a link.', 'handlesOpen', true)
+    this.#one('skewer_handles_open', 'Channels that have a handle on a link.', () =>
+      this.#sources.hosts().reduce((sum, host) => sum + host.channels, 0),
+    )
     this.#cell('skewer_parked', 'Channels that wait for a host that is away.', 'parked', true)
     this.#cell('skewer_parked_total', 'Channels that had to wait.', 'parkedTotal')
     this.#cell('skewer_attaches_total', 'Attaches asked for.', 'attaches')
