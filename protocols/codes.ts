@@ -118,8 +118,6 @@ export const code = {
   link_auth: 521,
 } as const
 
-export type CodeName = keyof typeof code
-
 /** The name of a code; a number that this version does not know is named after its retry class. */
 export function codeName(number: number): string {
   return byNumber.get(number)?.name ?? (number < 500 ? 'other_retry' : 'other_final')
