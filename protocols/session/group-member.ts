@@ -6,7 +6,9 @@
 //                 and wants one RECOVER, whose answer comes behind the missing publications, in the lane
 //
 //   RECOVER  request on route `$recover`:  name text | life u64 | offset varint (the last one delivered)
-//   answer   code ok:                      flags u8 (1 missed) | life u64 | offset varint (where live ones go on from)
+//   answer   code ok:                      flags u8 (1 missed) | life u64 | offset varint (where it goes on from)
+//
+// An answer with `missed` says what is not kept any more; what is kept behind that is asked for again.
 //
 // Invariant: last <= highest; `last` only rises within a life.
 import type { GroupPlace } from '../client/frames.ts'
@@ -128,7 +130,10 @@ export class GroupMember {
       this.#adopt(answer.life, answer.offset)
       return { from: 1, to: answer.offset }
     }
-    if (answer.missed && answer.offset > this.last) return this.#giveUp(answer.offset)
+    if (answer.missed && answer.offset > this.last) {
+      this.wantsRecover = true
+      return this.#giveUp(answer.offset)
+    }
     if (this.highest <= this.last) {
       this.#fruitless = 0
       return undefined
@@ -142,8 +147,7 @@ export class GroupMember {
   #giveUp(to: number): Missed {
     const missed = { from: this.last + 1, to }
     this.last = to
-    if (this.highest > to) this.wantsRecover = true
-    else this.highest = to
+    if (this.highest < to) this.highest = to
     this.#fruitless = 0
     return missed
   }

@@ -248,7 +248,7 @@ export class Dialer {
     else if (connection === this.next) this.next = undefined
     else if (connection === this.old) this.old = undefined
     this.#core.loose.connectionLost(connection)
-    if (wasActive) this.#core.attacher.connectionLost(connection, why, now)
+    if (wasActive) this.#core.attacher.connectionLost(connection, why === code.ok ? code.detached : why, now)
     this.#core.sink.connectionEnded(connection.address, why, text)
   }
 

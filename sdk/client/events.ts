@@ -56,7 +56,7 @@ export type ClientEvents = {
   state: ClientState
   /** Connected and authenticated; `resumed`: the session goes on. */
   welcomed: { session: string; user: string; resumed: boolean; gateway: string }
-  /** A connection ended, or could not be made; the client comes back by itself. Code 0: no reason was given. */
+  /** A connection ended, or could not be made; the client comes back by itself. Code 0, no name: it just went away. */
   disconnected: { gateway: string; code: number; name: string; text: string }
   /** The session is over and does not come back: its channels have ended before. */
   ended: { code: number; name: string; text: string }

@@ -1,6 +1,6 @@
 // From the core to the application: what a session tells becomes events, outcomes of calls, and messages in the inboxes of
 // its channels.
-import { codeName } from '../../protocols/codes.ts'
+import { code, codeName } from '../../protocols/codes.ts'
 import type { ChannelEnd, Incoming, Outcome } from '../../protocols/session/channel-end.ts'
 import type { Ending } from '../../protocols/session/client-channel.ts'
 import type { Missed } from '../../protocols/session/group-member.ts'
@@ -88,7 +88,8 @@ export class SessionSink implements ClientSink {
 
   connectionEnded(address: number, why: number, text: string): void {
     const gateway = this.#options.gateways[address]
-    this.listeners.tell('disconnected', { gateway, code: why, name: codeName(why), text })
+    const name = why === code.ok ? '' : codeName(why)
+    this.listeners.tell('disconnected', { gateway, code: why, name, text })
   }
 
   sessionEnded(why: number, text: string): void {
