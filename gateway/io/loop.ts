@@ -9,7 +9,8 @@
 /** What is driven: gateway/gateway.ts. */
 export type Machine = { deadline(): number; tick(now: number): void; flush(now: number): void }
 
-const EARLIEST_MS = 1
+/** The event loop counts whole milliseconds: a timer set for a moment would fire just before it, for nothing. */
+const GRAIN_MS = 1
 /** setTimeout takes no more; the timer then looks again. */
 const LATEST_MS = 2 ** 31 - 1
 
@@ -58,7 +59,7 @@ export class Loop {
     const at = machine.deadline()
     if (at >= this.#firesAt || at === Infinity) return
     clearTimeout(this.#timer)
-    const inMs = Math.min(Math.max(Math.ceil(at - monotonicNow()), EARLIEST_MS), LATEST_MS)
+    const inMs = Math.min(Math.max(Math.ceil(at - monotonicNow()), 0) + GRAIN_MS, LATEST_MS)
     this.#firesAt = at
     this.#timer = setTimeout(this.#fire, inMs)
   }

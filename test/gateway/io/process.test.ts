@@ -189,8 +189,8 @@ t.test('the loop wakes for what is due, and not otherwise', async (t) => {
   loop.poke()
   await eventually(() => ticks.length === 1, 'the tick')
   t.ok(ticks[0] >= from + 40 && ticks[0] < from + 200)
-  // It looked once at 20, when that deadline had moved, and once at 40.
-  t.ok(loop.wakeups <= 3, `${loop.wakeups} wake-ups`)
+  // It looked at 20, when that deadline had moved, and at 40; timers may be early by part of a millisecond.
+  t.ok(loop.wakeups >= 2 && loop.wakeups <= 4, `${loop.wakeups} wake-ups`)
   const wakeups = loop.wakeups
   await new Promise((resolve) => setTimeout(resolve, 100))
   t.equal(loop.wakeups, wakeups, 'nothing is due, nothing wakes')

@@ -99,6 +99,7 @@ export class ScriptedClient implements FrameSink {
       service,
       key,
       pin: new Uint8Array(0),
+      end: 77n,
       life: 0n,
       received: 0,
       settled: 0,

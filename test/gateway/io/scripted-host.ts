@@ -28,7 +28,13 @@ import {
 import { type FrameSink, FrameSplitter } from '../../../protocols/wire/splitter.ts'
 import { Writer } from '../../../protocols/wire/writer.ts'
 
-export type ScriptedHostOptions = { name: string; linkKey?: string; service?: string; windowCount?: number; ackEvery?: number }
+export type ScriptedHostOptions = {
+  name: string
+  linkKey?: string
+  service?: string
+  windowCount?: number
+  ackEvery?: number
+}
 type Channel = { attach: LinkAttach; sent: number; received: number }
 
 /** One link of a gateway. */
