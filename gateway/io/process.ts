@@ -23,7 +23,7 @@ import { ownKeys } from './key-file.ts'
 import { LinkDialer } from './link-dialer.ts'
 import { Loop, monotonicNow } from './loop.ts'
 import { ProcessSampler } from './process-sample.ts'
-import { KeyRingSealer } from './sealer.ts'
+import { KeyRingSealer, keyRing } from './sealer.ts'
 import { LINGER_MS, OpenCarriers } from './stream-carrier.ts'
 import { type Listener, type ListenerHome, TcpListener } from './tcp-listener.ts'
 import { WebSocketListener } from './websocket-listener.ts'
@@ -167,11 +167,13 @@ class GatewayProcess implements RunningGateway {
   }
 
   reloadSecrets(settings: Settings): void {
-    for (const listener of this.#listeners) {
+    const ring = settings.ticketKeys && keyRing(settings.ticketKeys)
+    const changes = this.#listeners.map((listener) => {
       const reloaded = settings.listeners.find(({ name }) => name === listener.settings.name)
-      if (reloaded !== undefined) listener.reload(reloaded)
-    }
-    if (settings.ticketKeys !== undefined) this.#sealer.reload(settings.ticketKeys)
+      return reloaded === undefined ? () => {} : listener.prepareReload(reloaded)
+    })
+    for (const change of changes) change()
+    if (ring !== undefined) this.#sealer.reload(ring)
   }
 
   /** Gives back what a start that failed has taken. */

@@ -19,20 +19,22 @@ const HEAD_BYTES = ID_BYTES + NONCE_BYTES
 const tagLength = { authTagLength: TAG_BYTES }
 
 type Key = { id: number; key: Uint8Array }
+export type KeyRing = { current: Key; keys: Key[] }
 
 export class KeyRingSealer implements Sealer {
   #current: Key
   #keys: Key[]
 
   constructor(settings: TicketKeySettings) {
-    this.#current = keyOf(settings.current)
-    this.#keys = ringOf(settings)
+    const { current, keys } = keyRing(settings)
+    this.#current = current
+    this.#keys = keys
   }
 
   /** Takes other keys; what the old ones sealed opens as long as they are among these. */
-  reload(settings: TicketKeySettings): void {
-    this.#current = keyOf(settings.current)
-    this.#keys = ringOf(settings)
+  reload({ current, keys }: KeyRing): void {
+    this.#current = current
+    this.#keys = keys
   }
 
   seal(context: string, plain: Uint8Array): Uint8Array {
@@ -67,8 +69,10 @@ export class KeyRingSealer implements Sealer {
   }
 }
 
-function ringOf({ next, current, previous }: TicketKeySettings): Key[] {
-  return [current, previous, next].filter((key) => key !== undefined).map(keyOf)
+/** Throws where a key is not one. */
+export function keyRing({ next, current, previous }: TicketKeySettings): KeyRing {
+  const keys = [current, previous, next].filter((key) => key !== undefined).map(keyOf)
+  return { current: keys[0], keys }
 }
 
 function keyOf({ id, key }: KeySettings): Key {

@@ -17,8 +17,8 @@ export type ListenerHome = CarrierHome & {
 export interface Listener {
   readonly settings: ListenerSettings
   listen(): Promise<{ host: string; port: number }>
-  /** Reads certificates again; throws, and changes nothing, where they do not fit. */
-  reload(settings: ListenerSettings): void
+  /** Reads certificates again; throws where they do not fit. What it returns puts them into use. */
+  prepareReload(settings: ListenerSettings): () => void
   /** Stops accepting; open connections stay. */
   stop(): void
 }
@@ -58,8 +58,8 @@ export class TcpListener implements Listener {
     return this.#acceptor.listen()
   }
 
-  reload(settings: ListenerSettings): void {
-    this.#tls?.reload(settings.tls)
+  prepareReload(settings: ListenerSettings): () => void {
+    return this.#tls?.prepareReload(settings.tls) ?? (() => {})
   }
 
   stop(): void {

@@ -33,9 +33,9 @@ export class TlsTerminator {
     this.#server.emit('connection', socket)
   }
 
-  /** Reads the files again; throws, and keeps what there was, where they do not fit. */
-  reload(settings: TlsSettings | undefined): void {
-    const ticketKeys = this.#server.getTicketKeys()
-    this.#server.setSecureContext({ ...serverOptions(this.#name, settings), ticketKeys })
+  /** Reads the files again; throws where they do not fit. What it returns puts them into use. */
+  prepareReload(settings: TlsSettings | undefined): () => void {
+    const options = { ...serverOptions(this.#name, settings), ticketKeys: this.#server.getTicketKeys() }
+    return () => this.#server.setSecureContext(options)
   }
 }

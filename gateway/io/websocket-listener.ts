@@ -57,8 +57,8 @@ export class WebSocketListener implements Listener {
     return this.#acceptor.listen()
   }
 
-  reload(settings: ListenerSettings): void {
-    this.#tls?.reload(settings.tls)
+  prepareReload(settings: ListenerSettings): () => void {
+    return this.#tls?.prepareReload(settings.tls) ?? (() => {})
   }
 
   stop(): void {

@@ -15,9 +15,11 @@ export const clientSlab = (): WriteSlab => new WriteSlab(CLIENT_BYTES)
 export class WriteSlab {
   bytes: Buffer
   at = 0
+  readonly #firstBytes: number
 
-  constructor(capacityBytes: number) {
-    this.bytes = Buffer.allocUnsafeSlow(capacityBytes)
+  constructor(firstBytes: number) {
+    this.#firstBytes = firstBytes
+    this.bytes = Buffer.allocUnsafeSlow(firstBytes)
   }
 
   /** Makes `length` bytes at `at` free to be written until `send`. */
@@ -25,9 +27,7 @@ export class WriteSlab {
     if (length <= this.bytes.length - this.at) return
     let capacity = this.bytes.length
     while (capacity < length) capacity *= 2
-    // One huge batch must not make the slab huge for good.
-    this.bytes = Buffer.allocUnsafeSlow(capacity <= BYTES_MAX ? capacity : Math.max(length, BYTES_MAX))
-    this.at = 0
+    this.#take(capacity)
   }
 
   /** Writes the `length` bytes at `at`. They are free again if the kernel took them at once. */
@@ -35,6 +35,8 @@ export class WriteSlab {
     const end = this.at + length
     socket.write(this.bytes.subarray(this.at, end))
     if (socket.writableLength !== 0) this.at = end
+    // One huge batch does not make the slab huge for good.
+    if (this.bytes.length > BYTES_MAX) this.#take(this.#firstBytes)
   }
 
   /** Copies what is lent and writes the copy. */
@@ -43,5 +45,10 @@ export class WriteSlab {
     this.reserve(length)
     this.bytes.set(lent, this.at)
     this.send(socket, length)
+  }
+
+  #take(capacityBytes: number): void {
+    this.bytes = Buffer.allocUnsafeSlow(capacityBytes)
+    this.at = 0
   }
 }

@@ -1,5 +1,5 @@
 // Where everything that happens goes: the log, the diagnostics channels, and whoever watches. What peers can cause as
-// often as they like is logged at most so often a second; what was left out is told in one line.
+// often as they like is logged at most so often a second; the line before the next of its kind counts what was left out.
 import { codeName } from '../../protocols/codes.ts'
 import type { GatewayEventName } from '../events.ts'
 import type { GatewayEvent } from '../seams.ts'

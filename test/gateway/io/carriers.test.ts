@@ -117,7 +117,7 @@ t.test('the slab is used from its start again while nothing is held, and left to
   slab.write(taken, new Uint8Array(5))
   t.not(slab.bytes, first)
   slab.write(taken, new Uint8Array(3 * 1024 * 1024))
-  t.equal(slab.bytes.length, 3 * 1024 * 1024)
+  t.equal(slab.bytes.length, 64, 'a huge batch leaves no huge slab')
 })
 
 t.test('close sends what is queued, then ends; nothing is heard any more', async (t) => {

@@ -4,7 +4,7 @@ import path from 'node:path'
 import t from 'tap'
 import { newKey, readKey } from '../../../config/keys.ts'
 import { ownKeys } from '../../../gateway/io/key-file.ts'
-import { KeyRingSealer } from '../../../gateway/io/sealer.ts'
+import { KeyRingSealer, keyRing } from '../../../gateway/io/sealer.ts'
 import { code } from '../../../protocols/codes.ts'
 import { scratchFolder } from './started.ts'
 
@@ -49,7 +49,7 @@ t.test('T3: next, current and previous keys open, current seals, any other is un
   for (const k of [a, b, c]) t.ok('plain' in sealer.open('ticket', sealedBy(k)))
   t.same(sealer.open('ticket', sealedBy(d)), { code: code.ticket_key_unknown })
   t.ok('plain' in new KeyRingSealer({ current: b }).open('ticket', sealer.seal('ticket', plain)))
-  sealer.reload({ next: d, current: c, previous: b })
+  sealer.reload(keyRing({ next: d, current: c, previous: b }))
   t.same(sealer.open('ticket', sealedBy(a)), { code: code.ticket_key_unknown })
   t.ok('plain' in sealer.open('ticket', sealedBy(d)))
 })

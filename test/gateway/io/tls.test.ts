@@ -113,7 +113,8 @@ t.test('a new certificate is served after a reload, and a wrong one changes noth
   }
   const before = await served()
   const changed = structuredClone(settings)
-  for (const listener of changed.listeners) listener.tls = { certFile: first.certFile, keyFile: second.keyFile }
+  changed.listeners[0].tls = second
+  changed.listeners[1].tls = { certFile: first.certFile, keyFile: second.keyFile }
   t.throws(() => running.reloadSecrets(changed), /are not a certificate and its key/)
   t.equal(await served(), before)
   for (const listener of changed.listeners) listener.tls = second
