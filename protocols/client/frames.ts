@@ -75,7 +75,7 @@ export type Welcome = {
 export type Ticket = { generation: number; secret: Uint8Array; ticket: Uint8Array }
 export type GroupPlace = { name: string; life: bigint; offset: number }
 /** What an end says of its side of a channel when it attaches (A3). */
-export type LaneCounters = { life: bigint; received: number; settled: number; acked: number; sent: number }
+export type LaneCounters = { end: bigint; life: bigint; received: number; settled: number; acked: number; sent: number }
 export type Attach = LaneCounters & {
   alias: number
   epoch: number
@@ -197,10 +197,10 @@ export function readTicket(r: Reader): Ticket | undefined {
 }
 
 export function writeCounters(w: Writer, c: LaneCounters): void {
-  w.u64(c.life).varint(c.received).varint(c.settled).varint(c.acked).varint(c.sent)
+  w.u64(c.end).u64(c.life).varint(c.received).varint(c.settled).varint(c.acked).varint(c.sent)
 }
 export function readCounters(r: Reader): LaneCounters {
-  return { life: r.u64(), received: r.varint(), settled: r.varint(), acked: r.varint(), sent: r.varint() }
+  return { end: r.u64(), life: r.u64(), received: r.varint(), settled: r.varint(), acked: r.varint(), sent: r.varint() }
 }
 
 export function writeGroupPlaces(w: Writer, groups: readonly GroupPlace[]): void {

@@ -42,6 +42,8 @@ const STALE_RETRIES_MAX = 3
 export class ClientChannel {
   readonly service: string
   readonly key: string
+  /** Random number of this end: tells two processes with one ticket apart while a life is not confirmed (A5, X2). */
+  readonly endId: bigint
   state: ChannelState = 'apart'
   end: ChannelEnd
   life = 0n
@@ -60,9 +62,17 @@ export class ClientChannel {
   #settledTold = 0
   #stales = 0
 
-  constructor(service: string, key: string, settings: ClientChannelSettings, sink: ClientChannelSink, now: number) {
+  constructor(
+    service: string,
+    key: string,
+    endId: bigint,
+    settings: ClientChannelSettings,
+    sink: ClientChannelSink,
+    now: number,
+  ) {
     this.service = service
     this.key = key
+    this.endId = endId
     this.#settings = settings
     this.#sink = sink
     this.end = new ChannelEnd(settings.window, settings.limits, sink, now)
@@ -84,6 +94,7 @@ export class ClientChannel {
       service: this.service,
       key: this.key,
       pin: this.pin,
+      end: this.endId,
       life: this.life,
       received: this.end.in.received,
       settled: this.end.in.settled,

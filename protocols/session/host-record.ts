@@ -22,6 +22,8 @@ export class HostRecord {
   /** A frame or ATTACH of this life has come (A5). Until then the same life and lane are offered again (X2). */
   isConfirmed = false
   apartSince: number
+  /** The client end to which this life was offered first; 0 none yet. No other end may be given it (A5, X2). */
+  offeredTo = 0n
   /** Why this life began in place of another; told again with each RESET until confirmed (X2). */
   resetWhy: ResetWhy = { reason: resetReason.lifeUnknown, hadReceived: 0 }
   /** Which attach of which link serves it now; owned by the host that keeps the record. */
@@ -72,7 +74,8 @@ export function judgeAttach(record: HostRecord | undefined, a: LinkAttach): Atta
   if (a.epoch <= record.epoch) return { verdict: 'stale', have: record.epoch }
   const end = record.end
   if (a.life !== record.life) {
-    if (!record.isConfirmed) return { verdict: 'continue', isReset: a.life !== 0n }
+    const isTheirs = record.offeredTo === 0n || record.offeredTo === a.end
+    if (!record.isConfirmed && isTheirs) return { verdict: 'continue', isReset: a.life !== 0n }
     return { verdict: 'new', isReset: a.life !== 0n, reason: resetReason.lifeUnknown, hadReceived: 0 }
   }
   if (end.in.received < a.acked || a.received > end.out.sent) {
@@ -88,6 +91,7 @@ export function judgeAttach(record: HostRecord | undefined, a: LinkAttach): Atta
 export function answerAttach(record: HostRecord, a: LinkAttach, isReset: boolean, now: number): AttachAnswer {
   record.epoch = a.epoch
   record.ticketGeneration = a.ticketGeneration
+  record.offeredTo = a.end
   const end = record.end
   const isSameLife = a.life === record.life
   if (isSameLife) record.isConfirmed = true

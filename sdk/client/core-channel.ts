@@ -29,7 +29,7 @@ export class CoreChannel implements ClientChannelSink {
     this.#core = core
     this.alias = alias
     this.groups = new ChannelGroups(core, this)
-    this.line = new ClientChannel(service, key, core.channelSettings, this, core.now)
+    this.line = new ClientChannel(service, key, core.mintEnd(), core.channelSettings, this, core.now)
   }
 
   get service(): string {

@@ -42,7 +42,7 @@ export class ClientCore {
   state: ClientState = 'offline'
   session = ''
   user = ''
-  /** The newest ticket; undefined before the first WELCOME and after the session's end. */
+  /** The newest ticket, in memory only (S4); undefined before the first WELCOME and after the session's end. */
   ticket: Ticket | undefined
   loginToken: Uint8Array = EMPTY
   /** Smoothed round trip to the gateway in ms; 0 unknown. */
@@ -207,6 +207,12 @@ export class ClientCore {
   #currentState(): ClientState {
     if (this.dialer.active === undefined) return this.dialer.isConnecting ? 'connecting' : 'offline'
     return this.attacher.isWhole ? 'online' : 'degraded'
+  }
+
+  /** Random number of a channel's end here, never 0 (A3). */
+  mintEnd(): bigint {
+    const half = () => BigInt(Math.floor(this.env.random() * 2 ** 32))
+    return (half() << 32n) | half() || 1n
   }
 
   /** Something is to be written, or a deadline has changed. */

@@ -99,7 +99,7 @@ export class ActorChannel implements Outgoing, MessageSource, ClientChannelSink,
     this.#handle = handle
     handle.owner = this
     const epoch = ++this.actor.epoch
-    const { received, settled, acked, sent, life, service, key, pin } = this.channel.attach(
+    const { received, settled, acked, sent, end, life, service, key, pin } = this.channel.attach(
       handle.number,
       epoch,
       0,
@@ -113,6 +113,7 @@ export class ActorChannel implements Outgoing, MessageSource, ClientChannelSink,
       service,
       key,
       pin,
+      end,
       life,
       received,
       settled,
@@ -267,6 +268,8 @@ export class ActorChannel implements Outgoing, MessageSource, ClientChannelSink,
     if (link !== undefined && handle !== undefined && this.channel.state === 'attached') {
       if (!link.hasRoom) link.wait(this)
       else if (this.channel.end.needsTransmit(now)) this.channel.end.transmit(link.writer, handle.number, link, now)
+      // The ACK of the other end's FIN may be what was missing (X4).
+      if (this.channel.considerClosed()) return
     }
     this.arm()
   }

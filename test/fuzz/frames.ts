@@ -1,6 +1,8 @@
 // What the frame targets have in common: the input is one frame without its length, read as an end of the protocol would
 // read it; what was read must survive being written and read again. (Lengths are the splitter's.)
 import { isDeepStrictEqual } from 'node:util'
+import { KIND_MASK, LaneFrame, laneKind, readLaneHeader } from '../../protocols/wire/lane-frames.ts'
+import { FrameSplitter, splitResult } from '../../protocols/wire/splitter.ts'
 import { readFrame, writeFrame } from '../protocols/frame-codecs.ts'
 import type { FrameFamily } from '../protocols/independent-encoder.ts'
 import { bytesOf, frameVectors } from '../protocols/vector-files.ts'
@@ -21,6 +23,29 @@ export function readOne(family: FrameFamily, bytes: Uint8Array): void {
   const again = bytesOf(writeFrame(family, read.kind, read.fields))
   const twice = readFrame(family, again, behindLength(again), again.length)
   if (!isDeepStrictEqual(read, twice)) throw new Error(`${read.kind} is another when written and read again`)
+}
+
+const header = new LaneFrame()
+
+/**
+ * Throws where a stream that the gateway wrote is not whole frames that can be read. Of lane frames only the header: their
+ * bodies are between the ends (WIRE-7.6).
+ */
+export function judgeStream(family: FrameFamily, batches: readonly Uint8Array[]): void {
+  const splitter = new FrameSplitter(1 << 24)
+  const sink = {
+    frame(bytes: Uint8Array, start: number, end: number): boolean {
+      const isLane = (bytes[start] & KIND_MASK) <= laneKind.unreliable
+      const isReadable = isLane ? readLaneHeader(header, bytes, start, end) : readFrame(family, bytes, start, end)
+      if (isReadable === false || isReadable === 'malformed')
+        throw new Error(`wrote a malformed frame of kind ${bytes[start]}`)
+      return true
+    },
+  }
+  for (const batch of batches) {
+    if (splitter.receive(batch, sink) !== splitResult.ok) throw new Error('wrote what is no stream of frames')
+  }
+  if (splitter.heldBytes > 0) throw new Error('wrote a cut frame')
 }
 
 export const frameSeeds = (family: FrameFamily): Uint8Array[] =>

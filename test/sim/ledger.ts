@@ -77,12 +77,14 @@ export class Ledger {
     if (++entry.handled > 1) throw new Violation(`${id} was handled twice`)
     if (entry.refused > 0) throw new Violation(`${id} was handled after it was told refused`)
     if (entry.outcome === 'no') throw new Violation(`${id} was handled after its sender was told that it did not run`)
+    this.handledCount++
+    // What was told unknown belongs to a life that is over, and may run at any time or never.
+    if (entry.unknown > 0 || entry.outcome === 'unknown') return
     const last = this.#lastHandled.get(entry.lane)
     if (last !== undefined && last.number >= entry.number) {
       throw new Violation(`${id} (number ${entry.number}) was handled after ${last.id} (number ${last.number})`)
     }
     this.#lastHandled.set(entry.lane, { number: entry.number, id })
-    this.handledCount++
   }
 
   refused(id: string): void {

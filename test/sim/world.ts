@@ -12,6 +12,8 @@ import { defaultSettings } from './settings.ts'
 
 const QUIET_WITHIN_MS = 90_000
 const CHECK_MS = 250
+/** Far more than any honest quarter of a second holds. */
+const EVENTS_MAX = 100_000
 
 export class World {
   readonly clock = new Clock()
@@ -71,7 +73,7 @@ export class World {
     return sessions.length === 0 ? undefined : this.random.pick(sessions)
   }
 
-  /** Two copies of an actor without a dead host and without a partition beyond goneAfter: forbidden (P2, V20). */
+  /** Two copies of an actor without a dead host and without a partition beyond goneAfter: forbidden (P2). */
   readonly #active: Map<string, string> = new Map()
   actorStarted(host: string, address: string): void {
     const elsewhere = this.#active.get(address)
@@ -123,16 +125,21 @@ export class World {
     this.#steps(profile.troubleMs)
     this.#heal()
     this.#settle()
-    this.ledger.settle()
+    // A link whose end was told to one side only is found out by its heartbeat.
+    this.#steps(8000)
+    this.#settle()
     this.#checkPresence()
     this.#close()
+    this.ledger.settle()
   }
 
   #steps(ms: number): void {
     const until = this.clock.now + ms
     while (this.clock.now < until) {
+      let events = 0
       this.clock.run(Math.min(until, this.clock.now + CHECK_MS), () => {
         if (Violation.first !== undefined) throw Violation.first
+        if (++events > EVENTS_MAX) throw new Violation(`${EVENTS_MAX} events within ${CHECK_MS} ms: somebody spins`)
       })
       for (const player of this.#players) if (!player.isDead) player.check()
       if (Violation.first !== undefined) throw Violation.first
@@ -276,6 +283,17 @@ export class World {
             `${player.name} ${c.service}/${c.key} ${c.state} acked ${c.end.out.acked} sent ${c.end.out.sent} requests ${c.end.openRequests}`,
         ),
     )
+    const hosts = this.#hosts.flatMap((host) =>
+      (host.core?.actors() ?? []).flatMap((actor) =>
+        [...actor.bindings.values()]
+          .filter((binding) => binding.isAttached && !binding.isOver)
+          .map((binding) => {
+            const { out, in: intake } = binding.record.end
+            return `${host.name} ${actor.address} of ${this.userOf(binding.session) || binding.session} received ${intake.received} settled ${intake.settled} acked ${out.acked} transmitted ${out.transmitted} sent ${out.sent} mailbox ${actor.mailbox.length} busy ${actor.mailbox.isBusy}`
+          }),
+      ),
+    )
+    this.trace(() => hosts.join('; '))
     throw new Violation(`not quiet ${QUIET_WITHIN_MS / 1000} s after the last fault: ${open} open; ${stuck.join('; ')}`)
   }
 

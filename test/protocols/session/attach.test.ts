@@ -70,6 +70,7 @@ function attach(changes: Partial<LinkAttach> = {}): LinkAttach {
     key: 'k',
     pinned: false,
     pinnedGone: false,
+    end: 77n,
     life: 0n,
     received: 0,
     settled: 0,
@@ -167,11 +168,18 @@ t.test('A5: each attach gets the answer of its row', async (t) => {
     { verdict: 'continue', isReset: true },
     'X2: never confirmed',
   )
+  fresh.offeredTo = 77n
+  t.same(judgeAttach(fresh, attach({ epoch: 2 })), { verdict: 'continue', isReset: false }, 'X2: to the same end again')
+  t.same(
+    judgeAttach(fresh, attach({ epoch: 2, end: 78n })),
+    { verdict: 'new', isReset: false, reason: resetReason.lifeUnknown, hadReceived: 0 },
+    'to no other end: it may have handled what was sent',
+  )
 })
 
 t.test('A8: a client that is told received 2 sends from 3, and what it sent before is not doubled', async (t) => {
   const client = new Log()
-  const channel = new ClientChannel('arena', 'k', { window, limits: endLimits, keepMs: 1000 }, client, 0)
+  const channel = new ClientChannel('arena', 'k', 77n, { window, limits: endLimits, keepMs: 1000 }, client, 0)
   const { record: host, log } = record()
   for (const name of ['a', 'b', 'c']) channel.end.send('arena.move', text(name))
   const join = (epoch: number, now: number) => {
@@ -203,7 +211,7 @@ t.test('A8: a client that is told received 2 sends from 3, and what it sent befo
 })
 
 t.test('A8: an answer to an older attach is ignored', async (t) => {
-  const channel = new ClientChannel('arena', 'k', { window, limits: endLimits, keepMs: 1000 }, new Log(), 0)
+  const channel = new ClientChannel('arena', 'k', 77n, { window, limits: endLimits, keepMs: 1000 }, new Log(), 0)
   channel.attach(0, 1, 1, [], 0)
   channel.attach(0, 2, 1, [], 1)
   const answer = {
@@ -226,7 +234,7 @@ t.test('A8: an answer to an older attach is ignored', async (t) => {
 
 t.test('R1-R3: a refused number is told once, whether by REJECT or by the list, and travels on as SKIP', async (t) => {
   const log = new Log()
-  const channel = new ClientChannel('arena', 'k', { window, limits: endLimits, keepMs: 1000 }, log, 0)
+  const channel = new ClientChannel('arena', 'k', 77n, { window, limits: endLimits, keepMs: 1000 }, log, 0)
   const { record: host } = record()
   channel.end.send('arena.move', text('a'))
   channel.end.send('arena.move', text('b'))
@@ -390,7 +398,7 @@ t.test('an ACK beyond what was transmitted is a protocol violation', async (t) =
 
 t.test('X1: a reset reports what is unknown and what was acknowledged and lost, and starts at 1', async (t) => {
   const log = new Log()
-  const channel = new ClientChannel('arena', 'k', { window, limits: endLimits, keepMs: 1000 }, log, 0)
+  const channel = new ClientChannel('arena', 'k', 77n, { window, limits: endLimits, keepMs: 1000 }, log, 0)
   const answer = {
     channel: 0,
     epoch: 1,
@@ -444,7 +452,7 @@ t.test('X1: a reset reports what is unknown and what was acknowledged and lost, 
 t.test('A8: STALE is retried three times above what the host has, SPENT and superseded end the channel', async (t) => {
   const make = () => {
     const log = new Log()
-    return { log, channel: new ClientChannel('arena', 'k', { window, limits: endLimits, keepMs: 1000 }, log, 0) }
+    return { log, channel: new ClientChannel('arena', 'k', 77n, { window, limits: endLimits, keepMs: 1000 }, log, 0) }
   }
   const stale = make()
   for (let i = 1; i <= 3; i++) {
@@ -477,7 +485,7 @@ t.test('A8: STALE is retried three times above what the host has, SPENT and supe
 
 t.test('S2: a channel apart for longer than keep has expired, and the unknown messages are named', async (t) => {
   const log = new Log()
-  const channel = new ClientChannel('arena', 'k', { window, limits: endLimits, keepMs: 1000 }, log, 0)
+  const channel = new ClientChannel('arena', 'k', 77n, { window, limits: endLimits, keepMs: 1000 }, log, 0)
   channel.end.send('arena.move', text('a'))
   t.equal(channel.deadline(), 1000)
   channel.tick(999)
@@ -491,7 +499,7 @@ t.test('S2: a channel apart for longer than keep has expired, and the unknown me
 
 t.test('X4: a channel is closed by a FIN each way, both settled', async (t) => {
   const log = new Log()
-  const channel = new ClientChannel('arena', 'k', { window, limits: endLimits, keepMs: 1000 }, log, 0)
+  const channel = new ClientChannel('arena', 'k', 77n, { window, limits: endLimits, keepMs: 1000 }, log, 0)
   const { record: host, log: hostLog } = record()
   const a = channel.attach(0, 1, 1, [], 0)
   const answer = answerAttach(host, { ...attach(), ...a, handle: 2 }, false, 0)
@@ -519,7 +527,7 @@ t.test(
   'Q2: a request past its deadline is withdrawn if it still can be, else unknown, and its late reply is dropped',
   async (t) => {
     const log = new Log()
-    const channel = new ClientChannel('arena', 'k', { window, limits: endLimits, keepMs: 10_000 }, log, 0)
+    const channel = new ClientChannel('arena', 'k', 77n, { window, limits: endLimits, keepMs: 10_000 }, log, 0)
     const { record: host } = record()
     const early = channel.end.request('arena.ask', text('q1'), 50)
     channel.tick(50)

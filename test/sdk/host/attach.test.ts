@@ -214,6 +214,18 @@ t.test('X2: a reset and its lane are offered again until they are confirmed', as
   t.same(told.ends, ['reset unknown:hello 1'], 'a frame has confirmed it: now it is another life')
 })
 
+t.test('A5: while a life is not confirmed, only the end that it was offered to is offered it again', async (t) => {
+  const { bed, told } = bedOf()
+  const g = bed.gateway()
+  g.attach({ end: 1n })
+  const { life } = g.one('attached')
+  g.attach({ handle: 2, epoch: 2, end: 1n })
+  t.equal(g.one('attached').life, life)
+  g.attach({ handle: 4, epoch: 3, end: 2n })
+  t.not(g.one('attached').life, life, 'another process of the session')
+  t.same(told.ends, ['reset unknown:'])
+})
+
 t.test('S2: a record that is apart for `keep` expires, and the actor is told what is unknown', async (t) => {
   const { bed, told } = bedOf({}, { keepMs: 5000, heartbeatMs: 60_000 })
   const g = bed.gateway()

@@ -163,6 +163,7 @@ export const attachDefaults: LinkAttach = {
   key: 'ann',
   pinned: false,
   pinnedGone: false,
+  end: 77n,
   life: 0n,
   received: 0,
   settled: 0,
