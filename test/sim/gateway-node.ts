@@ -91,7 +91,7 @@ export class GatewayNode {
         this.#flushDue = true
         world.clock.at(world.clock.now, () => {
           this.#flushDue = false
-          if (this.#life === life && !this.isFrozen) this.core?.flush(world.clock.now)
+          this.#whenRunning(life, (core) => core.flush(world.clock.now))
         })
       },
       dial: (hostName) => {
