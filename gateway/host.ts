@@ -45,11 +45,11 @@ export class Host implements Expiring {
     this.lot = new ParkingLot(gateway)
   }
 
-  /** How much of a service's new actors it takes; 0: none. */
-  weightFor(service: string): number {
+  /** How much of a service's new actors it takes; 0: none. `assumed` is what a host that was never linked will offer. */
+  weightFor(service: string, assumed: number): number {
     if (this.isGone || this.isDraining || this.isAside || this.isRemoved) return 0
     const weight = this.settings?.weight ?? 1
-    if (this.offers === undefined) return this.settings === undefined ? 0 : weight
+    if (this.offers === undefined) return this.settings === undefined ? 0 : weight * assumed
     const offer = this.offers.get(service)
     return offer === undefined ? 0 : weight * offer.weight
   }

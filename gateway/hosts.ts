@@ -120,13 +120,22 @@ export class Hosts {
     return unmet
   }
 
-  /** P2: over all known hosts, linked here or not. */
+  /**
+   * P2: over all known hosts, linked here or not. One that was never linked counts as much as the others of its service:
+   * a gateway that has just started must come to the same answer as one that knows them all.
+   */
   choose(service: string, key: string): Host | undefined {
     const actorHash = hashName(channelName(service, key))
+    let assumed = 0
+    for (const { offers } of this.#byName.values()) {
+      const weight = offers?.get(service)?.weight ?? 0
+      if (weight > assumed) assumed = weight
+    }
+    if (assumed === 0) assumed = 1
     let best: Host | undefined
     let bestScore = 0
     for (const host of this.#byName.values()) {
-      const weight = host.weightFor(service)
+      const weight = host.weightFor(service, assumed)
       if (weight === 0) continue
       const score = placementScore(host.nameHash, actorHash, weight)
       if (score > bestScore || (score === bestScore && best !== undefined && host.name < best.name)) {

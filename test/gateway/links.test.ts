@@ -303,3 +303,16 @@ t.test('L3: names that clients invent cannot use up the numbers of a link for ot
   const mine = last.find((frame) => frame.lane)!
   t.equal(names.get(mine.lane!.route) ?? 'arena.move', 'arena.move')
 })
+
+t.test('P2: a gateway that has met one host only chooses as one that has met them all', async (t) => {
+  const heavy = [{ name: 'arena', weight: 100, keys: 1, park: true }]
+  const hosts = [hostSettings('h1'), hostSettings('h2'), hostSettings('h3')]
+  const all = new World({ hosts })
+  for (const { name } of hosts) all.host(name, 1n, 1, heavy)
+  const one = new World({ hosts })
+  one.host('h2', 1n, 1, heavy)
+  for (let i = 0; i < 100; i++) {
+    const chosen = [all, one].map((world) => world.gateway.hostTable.choose('arena', `k${i}`)?.name)
+    t.equal(chosen[0], chosen[1])
+  }
+})
