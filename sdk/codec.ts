@@ -32,3 +32,23 @@ export const json: Codec = {
   encode: (value) => (value === undefined ? EMPTY : textEncoder.encode(JSON.stringify(value))),
   decode: (payload) => (payload.length === 0 ? undefined : JSON.parse(textDecoder.decode(payload))),
 }
+
+/** A MessagePack library, such as `@msgpack/msgpack`. */
+export type MessagePackLibrary = {
+  encode(value: unknown): ArrayLike<number>
+  decode(bytes: Uint8Array): unknown
+}
+
+/**
+ * Payloads are MessagePack, by a library that the application brings.
+ * @example
+ * import * as msgpack from '@msgpack/msgpack'
+ * const client = connect({ gateways, token, codec: messagePack(msgpack) })
+ */
+export function messagePack(library: MessagePackLibrary): Codec {
+  return {
+    // What libraries return is often a part of a larger buffer that they fill again.
+    encode: (value) => (value === undefined ? EMPTY : Uint8Array.from(library.encode(value))),
+    decode: (payload) => (payload.length === 0 ? undefined : library.decode(payload)),
+  }
+}

@@ -8,20 +8,11 @@
 import { code } from '../codes.ts'
 import type { LaneFrame } from '../wire/lane-frames.ts'
 import { expandNumber, laneKind, readLaneBody } from '../wire/lane-frames.ts'
-import {
-  writeAck,
-  writeFin,
-  writeLatest,
-  writeOneway,
-  writeReplay,
-  writeReply,
-  writeRequest,
-  writeSkip,
-  writeUnreliable,
-} from '../wire/lane-frames.ts'
+import { writeAck, writeLatest, writeUnreliable } from '../wire/lane-frames.ts'
 import type { Writer } from '../wire/writer.ts'
 import { incoming } from './incoming.ts'
 import { BEYOND_WINDOW, Intake, taken } from './intake.ts'
+import { writeItem } from './item-frames.ts'
 import { LatestReceiver, LatestSender } from './latest.ts'
 import type { Window } from './outbox.ts'
 import { Item, Outbox } from './outbox.ts'
@@ -362,7 +353,7 @@ export class ChannelEnd {
     let wrote = false
     for (let item = this.out.next(); item !== undefined; item = this.out.next()) {
       if (item.deadlineAt <= now && item.kind === laneKind.request) item = this.#expired(item)
-      this.#write(w, channel, item, routes, now)
+      writeItem(w, channel, item, routes, this.#limits.numberMask, now)
       wrote = true
     }
     for (const message of this.#unreliable) {
@@ -391,35 +382,6 @@ export class ChannelEnd {
   #expired(item: Item): Item {
     this.#bury(item.number, code.expired, 0)
     return this.out.at(item.number)!
-  }
-
-  #write(w: Writer, channel: number, item: Item, routes: RouteNumbers, now: number): void {
-    const number = item.number & this.#limits.numberMask
-    switch (item.kind) {
-      case laneKind.oneway:
-        writeOneway(w, channel, number, routes.numberOf(item.route, w), item.payload)
-        break
-      case laneKind.request: {
-        // Deadlines travel as remaining time, rewritten at each transmission (Q1); 0 means none.
-        const remaining = item.deadlineAt === Infinity ? 0 : Math.max(1, Math.ceil(item.deadlineAt - now))
-        const route = routes.numberOf(item.route, w)
-        writeRequest(w, channel, number, route, item.request, remaining, item.payload)
-        break
-      }
-      case laneKind.reply:
-        writeReply(w, channel, number, item.request, item.code, item.payload)
-        break
-      case laneKind.replay: {
-        const route = routes.numberOf(item.route, w)
-        writeReplay(w, channel, number, route, item.group, item.life, item.offset, item.payload)
-        break
-      }
-      case laneKind.fin:
-        writeFin(w, channel, number, item.code)
-        break
-      default:
-        writeSkip(w, channel, number, 1, code.withdrawn)
-    }
   }
 
   #considerAck(now: number): void {
@@ -491,14 +453,8 @@ export class ChannelEnd {
 
   /** Takes the windows that the host grants (A7); a message too large for a smaller one is taken back (W1, N4). */
   grant(window: Window): void {
-    const isSmaller = window.bytes < this.out.window.bytes
-    this.out.window.count = window.count
-    this.out.window.bytes = window.bytes
+    for (const number of this.out.grant(window)) this.#bury(number, code.too_large, 0)
     if (window.count > this.largestWindow) this.largestWindow = window.count
     if (window.bytes > this.#largestWindowBytes) this.#largestWindowBytes = window.bytes
-    if (!isSmaller) return
-    for (let n = this.out.acked + 1; n <= this.out.sent; n++) {
-      if (this.out.at(n)!.bytes > window.bytes >>> 2 && this.out.canWithdraw(n)) this.#bury(n, code.too_large, 0)
-    }
   }
 }

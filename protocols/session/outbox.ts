@@ -152,6 +152,18 @@ export class Outbox {
     return this.attachReceived >= 0 && number > this.attachReceived && number > this.transmitted
   }
 
+  /** Takes another window; returns what is too large for it and can be taken back. */
+  grant(window: Window): number[] {
+    const isSmaller = window.bytes < this.window.bytes
+    this.window.count = window.count
+    this.window.bytes = window.bytes
+    const tooLarge: number[] = []
+    for (let n = this.acked + 1; isSmaller && n <= this.sent; n++) {
+      if (this.at(n)!.bytes > window.bytes >>> 2 && this.canWithdraw(n)) tooLarge.push(n)
+    }
+    return tooLarge
+  }
+
   /** Turns a message into a tombstone: its number stays, its content goes. False: it already was one. */
   bury(number: number, reason: number): Item | undefined {
     const item = this.at(number)

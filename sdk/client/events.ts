@@ -6,7 +6,7 @@ import type { ClientState } from './options.ts'
 export type Sent = { number: number; route: string; payload: unknown }
 
 /** A one-way message certainly did not run; told once (S1). `retryMs`: earliest time to try again, 0 without a hint. */
-export type Refusal = Sent & { code: number; name: string; retryMs: number }
+export type Refused = Sent & { code: number; name: string; retryMs: number }
 
 /** How a channel, or one life of it, ended (X1, X5). Calls that were open have told their own outcome. */
 export type ChannelEnding = {
@@ -30,7 +30,7 @@ export type ChannelEvents = {
   reset: ChannelEnding
   /** Over. */
   ended: ChannelEnding
-  refused: Refusal
+  refused: Refused
   /** Publications [from, to] of a group will not come; 0 where a plain group has lost an unknown number. */
   missed: { group: string; from: number; to: number }
   joined: { group: string; recoverable: boolean }
@@ -63,7 +63,7 @@ export type ClientEvents = {
   /** An actor has opened a channel to this session; add handlers in this turn. */
   invited: Channel
   /** As the channels' `refused`, of all of them. */
-  refused: Refusal & { channel: Channel }
+  refused: Refused & { channel: Channel }
   /** Smoothed round trip to the gateway in milliseconds. */
   rtt: number
   /** A handler threw or took too long, or a payload could not be decoded. Without a listener: console.error. */

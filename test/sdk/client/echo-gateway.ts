@@ -89,12 +89,12 @@ class EchoRecord implements ChannelSink {
       this.gateway.unnumbered.push(`${route} ${message.key} ${new TextDecoder().decode(payload)}`)
       return
     }
-    if (route === 'echo.say') {
+    if (route === 'echo.say' && message.kind === laneKind.oneway) {
       this.#waiting.push(message)
       this.echo()
       return
     }
-    if (route === 'echo.ask') end.reply(request, code.ok, payload)
+    if (route === 'echo.ask' || route === 'echo.say') end.reply(request, code.ok, payload)
     else if (route === 'echo.fail') end.reply(request, code.handler_failed, new TextEncoder().encode('it did'))
     else if (route === 'echo.call') this.#asked.set(end.request('ui.ask', payload, Infinity), request)
     else if (route === 'echo.close') end.fin(code.closed)

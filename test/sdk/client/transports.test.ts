@@ -1,13 +1,16 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createServer } from 'node:https'
 import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
+import tls from 'node:tls'
 import type { Test } from 'tap'
 import t from 'tap'
 import { WebSocketServer } from 'ws'
 import { connect, json } from '../../../sdk/client/index.ts'
 import { nodeTransports } from '../../../sdk/client/node-transports.ts'
 import type { Transport } from '../../../sdk/client/transports.ts'
+import { makeCertificate } from '../../config/certificate.ts'
 import { EchoGateway } from './echo-gateway.ts'
 
 function serveSockets(t: Test, gateway: EchoGateway, listen: net.ListenOptions): Promise<net.Server> {
@@ -58,6 +61,39 @@ t.test('a Unix socket', async (t) => {
   const file = path.join(folder, 'a gateway.sock')
   await serveSockets(t, new EchoGateway(), { path: file })
   await echoes(t, [`unix://${file}`])
+})
+
+t.test('tls and wss, with the authority that is given, and not without', async (t) => {
+  const gateway = new EchoGateway()
+  const folder = mkdtempSync(path.join(tmpdir(), 'skewer-'))
+  t.teardown(() => rmSync(folder, { recursive: true }))
+  const [certFile, keyFile] = [path.join(folder, 'cert.pem'), path.join(folder, 'key.pem')]
+  makeCertificate(certFile, keyFile)
+  const [cert, key] = [readFileSync(certFile), readFileSync(keyFile)]
+  const server = tls.createServer({ cert, key }, (socket) => {
+    const connection = gateway.accept({ write: (bytes) => socket.write(bytes), close: () => socket.end() })
+    socket.on('data', (bytes) => connection.receive(bytes as Buffer))
+    socket.on('error', () => {})
+  })
+  server.on('tlsClientError', () => {})
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const https = createServer({ cert, key })
+  const wss = new WebSocketServer({ server: https })
+  wss.on('connection', (socket) => {
+    const connection = gateway.accept({ write: (bytes) => socket.send(bytes), close: () => socket.close() })
+    socket.on('message', (data) => connection.receive(data as Buffer))
+  })
+  await new Promise<void>((resolve) => https.listen(0, '127.0.0.1', resolve))
+  t.teardown(() => {
+    server.close()
+    https.close()
+  })
+  await echoes(t, [`tls://localhost:${portOf(server)}`], { tls: { ca: cert } })
+  await echoes(t, [`wss://localhost:${portOf(https as unknown as net.Server)}/`], { tls: { ca: cert } })
+  const stranger = connect({ gateways: [`tls://localhost:${portOf(server)}`], token: 'ana' })
+  const ended = await new Promise<{ code: number }>((resolve) => stranger.on('disconnected', resolve))
+  t.equal(ended.code, 0)
+  await stranger.close({ timeoutMs: 0 })
 })
 
 t.test('ws, and from one transport to the other', async (t) => {
