@@ -22,6 +22,7 @@ import { HostLink } from './link.ts'
 import { Locates } from './locates.ts'
 import { Loose } from './loose.ts'
 import type { Mailbox } from './mailbox.ts'
+import { isThenable } from './mailbox.ts'
 import type { HostEnvironment, HostOptions, HostSettings } from './options.ts'
 import { hostSettings } from './options.ts'
 import { Routes } from './routes.ts'
@@ -290,11 +291,15 @@ export class HostCore {
       this.counters.routesNotFound++
       return
     }
-    try {
-      handler(new ServiceContext(this, a.service, a.from), this.decoded(a.payload))
-    } catch (error) {
+    const failed = (error: unknown) => {
       this.counters.handlersFailed++
       this.settings.onEvent({ event: 'handler_failed', service: a.service, key: '', route: a.route, error })
+    }
+    try {
+      const result = handler(new ServiceContext(this, a.service, a.from), this.decoded(a.payload))
+      if (isThenable(result)) result.then(() => {}, failed)
+    } catch (error) {
+      failed(error)
     }
   }
 

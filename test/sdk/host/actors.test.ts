@@ -355,6 +355,7 @@ t.test('a broadcast runs once on each host: here at once, elsewhere over one gat
       'node.bad': () => {
         throw new Error('oops')
       },
+      'node.worse': () => Promise.reject(new Error('oops')),
     },
   })
   const g = bed.gateway('g1', '', 1, 1n)
@@ -369,6 +370,10 @@ t.test('a broadcast runs once on each host: here at once, elsewhere over one gat
   g.deliver()
   t.same(heard.slice(2), ['node/far ho one', 'one'])
   t.match(bed.events.at(-1), { event: 'handler_failed', route: 'node.bad' })
+  writeBroadcast(g.w, { from: 'node/far', service: 'node', route: 'node.worse', payload: utf8('') })
+  g.deliver()
+  await settled()
+  t.match(bed.events.at(-1), { event: 'handler_failed', route: 'node.worse' })
 })
 
 t.test('a channel that nobody uses is closed, so that actors do not keep each other alive', async (t) => {

@@ -114,6 +114,28 @@ t.test('a handler that never settles is cut at its deadline, and its late result
   )
 })
 
+t.test('the late result of a handler that was cut is not taken for that of the next one', async (t) => {
+  const slow: Later[] = []
+  const echo = service('echo', { routes: { 'echo.slow': () => slow[slow.push(new Later()) - 1] } })
+  const bed = new Bed([echo], { handlerDeadlineMs: 3000 })
+  const g = bed.gateway()
+  g.attach({})
+  g.request(0, 1, 'echo.slow', 1, '')
+  bed.pass(2000)
+  g.request(0, 2, 'echo.slow', 2, '')
+  bed.pass(1000)
+  g.seen()
+  slow[0].resolve(utf8('late'))
+  bed.turn()
+  t.same(
+    g.kinds().filter((kind) => kind === 'reply'),
+    [],
+  )
+  slow[1].resolve(utf8('in time'))
+  bed.turn()
+  t.match(g.seen()[0], { kind: 'reply', request: 2, payload: 'in time' })
+})
+
 t.test('a request whose deadline has passed in the mailbox is not run (Q1)', async (t) => {
   const later = new Later()
   let ran = 0
