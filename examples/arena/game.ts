@@ -28,7 +28,7 @@ export const arena = service<Room>('arena', {
     })
   },
 
-  onAttach(ctx) {
+  onAttached(ctx) {
     const session = ctx.session
     ctx.group('view').join(session)
     ctx.group('chat', { recoverable: true, historyCount: 50 }).join(session)
