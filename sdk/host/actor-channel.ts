@@ -24,6 +24,8 @@ import type { Timed } from './schedule.ts'
 /** An OPEN that is not answered goes to another gateway (A2). */
 const ANSWER_MS = 3000
 const BACKOFF_MS = 100
+/** What is due and cannot be done yet (a full link, no free handle) is looked at again after this, never at once. */
+const BLOCKED_MS = 5
 const BACKOFF_MAX_MS = 5000
 
 export class ActorChannel implements Outgoing, MessageSource, ClientChannelSink, LaneOwner, Flushable, Timed {
@@ -318,7 +320,7 @@ export class ActorChannel implements Outgoing, MessageSource, ClientChannelSink,
     if (!this.#isLeaving) at = Math.min(at, this.#quietUntil)
     if (channel.state === 'attaching') at = Math.min(at, channel.attachSentAt + ANSWER_MS)
     else if (channel.state === 'apart' && host.freshLinks().length > 0) at = Math.min(at, channel.retryAt)
-    if (at <= host.now && host.isGrace(host.now)) at = host.graceUntil
+    if (at <= host.now) at = host.isGrace(host.now) ? host.graceUntil : host.now + BLOCKED_MS
     host.schedule.set(this, at)
   }
 

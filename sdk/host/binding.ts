@@ -23,6 +23,8 @@ import type { Timed } from './schedule.ts'
 
 /** Unnumbered messages of one session that may wait in a mailbox; no window bounds them (C1). */
 const UNNUMBERED_WAITING_MAX = 64
+/** What is due and cannot leave yet (a full link) is looked at again after this, never at once. */
+const BLOCKED_MS = 5
 
 export class Binding implements Timed, Flushable, ChannelSink, LaneOwner, MessageSource {
   dueAt = Infinity
@@ -391,6 +393,8 @@ export class Binding implements Timed, Flushable, ChannelSink, LaneOwner, Messag
     if (this.isOver && this.actor.bindingOf(this.session) !== this) return
     const expiresAt = this.isAttached ? Infinity : this.record.apartSince + this.actor.host.settings.keepMs
     const lanesAt = this.isOver ? Infinity : this.lanes.deadline()
-    this.actor.host.schedule.set(this, Math.min(expiresAt, lanesAt))
+    const at = Math.min(expiresAt, lanesAt)
+    const { host } = this.actor
+    host.schedule.set(this, at <= host.now ? host.now + BLOCKED_MS : at)
   }
 }

@@ -319,6 +319,7 @@ export class Player implements ClientSink {
       throw new Violation(`${this.name}: offset ${message.offset} after ${last} in ${name}`)
     }
     this.#log.set(name, message.offset)
+    this.#world.trace(() => `${this.name} logs ${message.offset} of ${name}`)
     this.#world.ledger.unnumbered++
   }
 
@@ -329,8 +330,12 @@ export class Player implements ClientSink {
     for (const name of [...this.#log.keys()])
       if (name.startsWith(`${channel.service}/${channel.key} `)) this.#log.delete(name)
   }
-  joined(): void {}
-  left(): void {}
+  joined(channel: CoreChannel, group: string): void {
+    this.#world.trace(() => `${this.name} joined ${group} of ${channel.key}`)
+  }
+  left(channel: CoreChannel, group: string): void {
+    if (group === 'log') this.#forgetLog(channel)
+  }
 
   refused(_channel: CoreChannel, item: Item): void {
     this.#world.ledger.refused(idOf(item.payload))
