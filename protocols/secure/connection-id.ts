@@ -1,0 +1,97 @@
+// Connection ids of datagrams: who serves a connection, readable for every gateway of the cluster and for nobody else
+// (docs/spec/datagram.md, section 3). One block of XTEA under a key made from the cluster's key: a permutation, so no two
+// ids are alike and those of one connection look unrelated. It hides, it authenticates nothing: the AEAD does.
+//
+//   before sealing:   gateway u16 | worker u8 | slot u24 | serial u16      little-endian, 8 bytes
+//
+// XTEA and not a Feistel network of HMACs: this is the first thing done for a stranger's datagram, 0.3 us against 20.
+import { deriveKey, type Hash } from './crypto.ts'
+
+export const CONNECTION_ID_BYTES = 8
+export const GATEWAY_MAX = 0xffff
+export const WORKER_MAX = 0xff
+export const SLOT_MAX = 0xffffff
+/** Serials are counted in a slot, over all connections that it holds one after the other, and begin again after this. */
+export const SERIALS = 0x10000
+const LABEL = 'skewer/1 connection ids'
+const CYCLES = 32
+const DELTA = 0x9e3779b9
+
+export class ConnectionIdCipher {
+  readonly #key: Uint32Array
+  /** What `open` has found. */
+  gateway = 0
+  worker = 0
+  slot = 0
+  serial = 0
+
+  /** `clusterKey`: 32 bytes that all gateways of the cluster share. */
+  constructor(hash: Hash, clusterKey: Uint8Array) {
+    this.#key = wordsOf(deriveKey(hash, clusterKey, LABEL))
+  }
+
+  seal(gateway: number, worker: number, slot: number, serial: number): Uint8Array {
+    const words = Uint32Array.of(gateway | (worker << 16) | (slot << 24), (slot >>> 8) | (serial << 16))
+    encipher(this.#key, words)
+    const id = new Uint8Array(CONNECTION_ID_BYTES)
+    writeWord(id, 0, words[0])
+    writeWord(id, 4, words[1])
+    return id
+  }
+
+  /** Reads the id at `at` into the fields; any eight bytes are some id. */
+  open(bytes: Uint8Array, at: number): void {
+    const words = scratch
+    words[0] = readWord(bytes, at)
+    words[1] = readWord(bytes, at + 4)
+    decipher(this.#key, words)
+    this.gateway = words[0] & 0xffff
+    this.worker = (words[0] >>> 16) & 0xff
+    this.slot = (words[0] >>> 24) | ((words[1] & 0xffff) << 8)
+    this.serial = words[1] >>> 16
+  }
+}
+
+/** XTEA (Needham and Wheeler, 1997), 64 rounds, on two words in place. */
+export function encipher(key: Uint32Array, words: Uint32Array): void {
+  let a = words[0] | 0
+  let b = words[1] | 0
+  let sum = 0
+  for (let i = 0; i < CYCLES; i++) {
+    a = (a + ((((b << 4) ^ (b >>> 5)) + b) ^ (sum + key[sum & 3]))) | 0
+    sum = (sum + DELTA) | 0
+    b = (b + ((((a << 4) ^ (a >>> 5)) + a) ^ (sum + key[(sum >>> 11) & 3]))) | 0
+  }
+  words[0] = a
+  words[1] = b
+}
+
+export function decipher(key: Uint32Array, words: Uint32Array): void {
+  let a = words[0] | 0
+  let b = words[1] | 0
+  let sum = Math.imul(DELTA, CYCLES)
+  for (let i = 0; i < CYCLES; i++) {
+    b = (b - ((((a << 4) ^ (a >>> 5)) + a) ^ (sum + key[(sum >>> 11) & 3]))) | 0
+    sum = (sum - DELTA) | 0
+    a = (a - ((((b << 4) ^ (b >>> 5)) + b) ^ (sum + key[sum & 3]))) | 0
+  }
+  words[0] = a
+  words[1] = b
+}
+
+const scratch = new Uint32Array(2)
+
+function wordsOf(key: Uint8Array): Uint32Array {
+  return Uint32Array.of(readWord(key, 0), readWord(key, 4), readWord(key, 8), readWord(key, 12))
+}
+
+function readWord(bytes: Uint8Array, at: number): number {
+  return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0
+}
+
+function writeWord(bytes: Uint8Array, at: number, word: number): void {
+  bytes[at] = word
+  bytes[at + 1] = word >>> 8
+  bytes[at + 2] = word >>> 16
+  bytes[at + 3] = word >>> 24
+}

@@ -1,0 +1,152 @@
+// One sealed conversation over datagrams, either end (docs/spec/datagram.md, sections 5 to 8). Sans-IO: `receive` opens
+// what came, `seal` makes what is to be sent, `nextDatagram` gives what the layer itself wants to send, `tick` at
+// `deadline`. Lost, doubled, reordered and forged datagrams are its daily bread: it never throws for them and never ends
+// because of them. Reliability is KCP's, inside.
+//
+//   after every call: nextDatagram until there is none; before every send: `address`
+import { code } from '../codes.ts'
+import type { CryptoProvider } from './crypto.ts'
+import { ClientPath } from './client-path.ts'
+import { DATAGRAM_BYTES_MAX, SEALED_OVERHEAD_BYTES, sealedKind } from './datagram-codec.ts'
+import { DatagramOpener, DatagramSealer, type OpenFailure, plainBytesOf } from './datagram-keys.ts'
+import type { DatagramRoute } from './datagram-route.ts'
+import type { Established } from './handshakes.ts'
+import { ScratchBuffer } from './scratch-buffer.ts'
+
+export type DatagramDrop = OpenFailure | 'short' | 'malformed' | 'closed'
+
+/** What a datagram was. `bytes` are copied out of the datagram and the receiver's to keep. */
+export type DatagramReceived =
+  | { readonly kind: 'data' | 'bare'; readonly bytes: Uint8Array }
+  | { readonly kind: 'control' }
+  | { readonly kind: 'closed'; readonly code: number }
+  | { readonly kind: 'dropped'; readonly why: DatagramDrop }
+
+/** Longest content of one datagram. */
+export const CONTENT_BYTES_MAX = DATAGRAM_BYTES_MAX - SEALED_OVERHEAD_BYTES
+
+const scratch = new ScratchBuffer(DATAGRAM_BYTES_MAX)
+
+export class SecureDatagramConnection {
+  readonly established: Established
+  readonly #route: DatagramRoute
+  readonly #sealer: DatagramSealer
+  readonly #opener: DatagramOpener
+  #isConfirmed = false
+  #closing: number | undefined
+  #isClosed = false
+
+  constructor(crypto: CryptoProvider, established: Established, route: DatagramRoute, datagramsPerKey?: number) {
+    this.established = established
+    this.#route = route
+    this.#sealer = new DatagramSealer(crypto.aead, established.send.key, datagramsPerKey)
+    this.#opener = new DatagramOpener(crypto.aead, established.receive.key, datagramsPerKey)
+  }
+
+  /** Where to send what is sealed now. */
+  get address(): string {
+    return this.#route.address
+  }
+
+  /** The peer has shown that it holds the keys, and with a ticket its secret ([SEC-3.6]). */
+  get isConfirmed(): boolean {
+    return this.#isConfirmed
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed
+  }
+
+  /**
+   * Seals content (`data` or `bare`) into the front of `out`, which has SEALED_OVERHEAD_BYTES more than it. Returns the
+   * datagram's length; 0 when the connection is closed. Throws for content that no datagram can hold.
+   */
+  seal(kind: 'data' | 'bare', content: Uint8Array, out: Uint8Array): number {
+    if (this.#isClosed || this.#closing !== undefined) return 0
+    return this.#seal(kind === 'data' ? sealedKind.data : sealedKind.bare, content, this.#route.id, out)
+  }
+
+  /** Takes a datagram, borrowed for the call. */
+  receive(address: string, datagram: Uint8Array, now: number): DatagramReceived {
+    if (this.#isClosed) return dropped('closed')
+    if (datagram.length < SEALED_OVERHEAD_BYTES) return dropped('short')
+    const plain = scratch.lend(plainBytesOf(datagram))
+    try {
+      const why = this.#opener.open(datagram, plain)
+      if (why !== undefined) return dropped(why)
+      this.#isConfirmed = true
+      this.#route.arrived(address, datagram, this.#opener.wasHighest, now)
+      return this.#takeContent(plain[0], plain.subarray(1), address, now)
+    } finally {
+      scratch.giveBack(plain)
+    }
+  }
+
+  /** Ends the conversation: CLOSE is the last thing that `nextDatagram` gives. It may be lost: the other end has time-outs. */
+  close(why: number): void {
+    if (!this.#isClosed) this.#closing ??= why
+  }
+
+  /** The next datagram of the layer itself, in memory of its own. */
+  nextDatagram(): { readonly address: string; readonly bytes: Uint8Array } | undefined {
+    if (this.#isClosed) return undefined
+    const control = this.#route.next()
+    if (control !== undefined) return this.#wrap(control.kind, control.content, control.id, control.address)
+    if (this.#closing === undefined) return undefined
+    const content = Uint8Array.of(this.#closing, this.#closing >>> 8)
+    const datagram = this.#wrap(sealedKind.close, content, this.#route.id, this.#route.address)
+    this.#isClosed = true
+    return datagram
+  }
+
+  deadline(): number {
+    return this.#isClosed ? Infinity : this.#route.deadline()
+  }
+
+  tick(now: number): void {
+    if (!this.#isClosed) this.#route.tick(now)
+  }
+
+  /** At a client whose own address changes: goes on with a fresh connection id. False when none is left. */
+  migrate(now: number): boolean {
+    if (!(this.#route instanceof ClientPath)) throw new Error('only a client migrates')
+    return this.#route.migrate(now)
+  }
+
+  #takeContent(kind: number, content: Uint8Array, address: string, now: number): DatagramReceived {
+    if (kind === sealedKind.data) return { kind: 'data', bytes: content.slice() }
+    if (kind === sealedKind.bare) return { kind: 'bare', bytes: content.slice() }
+    if (kind === sealedKind.close) {
+      this.#isClosed = true
+      return { kind: 'closed', code: content.length < 2 ? code.protocol : content[0] | (content[1] << 8) }
+    }
+    return this.#route.control(kind, content, address, now) ? CONTROL : dropped('malformed')
+  }
+
+  #wrap(kind: number, content: Uint8Array, id: Uint8Array, address: string) {
+    const bytes = new Uint8Array(content.length + SEALED_OVERHEAD_BYTES)
+    return this.#seal(kind, content, id, bytes) === 0 ? undefined : { address, bytes }
+  }
+
+  #seal(kind: number, content: Uint8Array, id: Uint8Array, out: Uint8Array): number {
+    if (content.length > CONTENT_BYTES_MAX) throw new Error(`a datagram holds at most ${CONTENT_BYTES_MAX} bytes`)
+    const plain = scratch.lend(1 + content.length)
+    try {
+      plain[0] = kind
+      plain.set(content, 1)
+      return this.#sealer.seal(id, plain, out)
+    } finally {
+      scratch.giveBack(plain)
+    }
+  }
+}
+
+const CONTROL: DatagramReceived = { kind: 'control' }
+const drops: Record<DatagramDrop, DatagramReceived> = {
+  replayed: { kind: 'dropped', why: 'replayed' },
+  forged: { kind: 'dropped', why: 'forged' },
+  short: { kind: 'dropped', why: 'short' },
+  malformed: { kind: 'dropped', why: 'malformed' },
+  closed: { kind: 'dropped', why: 'closed' },
+}
+const dropped = (why: DatagramDrop): DatagramReceived => drops[why]

@@ -1,0 +1,228 @@
+// What a gateway's UDP port does with a datagram (docs/spec/datagram.md, sections 3 and 4), cheapest refusal first. Sans-IO.
+// Before an address has returned a cookie nothing of it is kept; strangers who do not know the gateway's key get silence;
+// nothing that is answered is longer than what came.
+//
+//   INIT    length -> mac -> cookie (else COOKIE) -> seen before? -> room -> admit -> Noise -> a connection in a slot
+//   SEALED  length -> id -> slot -> replay window -> AEAD -> path -> content
+import { type ConnectionIdCipher, GATEWAY_MAX, SERIALS, SLOT_MAX, WORKER_MAX } from './connection-id.ts'
+import { CookieJar } from './cookie-jar.ts'
+import { PUBLIC_KEY_BYTES } from './crypto.ts'
+import {
+  datagramType,
+  ID_AT,
+  type Init,
+  macIsRight,
+  macKeyOf,
+  readInit,
+  SEALED_OVERHEAD_BYTES,
+  writeCookie,
+  writeResponse,
+} from './datagram-codec.ts'
+import { type DatagramReceived, SecureDatagramConnection } from './datagram-connection.ts'
+import { GatewayPaths, type RandomBytes } from './gateway-paths.ts'
+import type { HandshakeFailure, Responder } from './handshakes.ts'
+
+/** A connection that is not confirmed by then is given up ([DGM-4.5]). */
+export const UNCONFIRMED_MS = 10_000
+/** First messages remembered before the older half is forgotten. */
+const SHAKEN_MAX = 32_768
+
+export type DatagramRefusal =
+  | HandshakeFailure
+  | 'empty'
+  | 'short'
+  | 'unknown_type'
+  | 'malformed'
+  | 'bad_mac'
+  | 'repeated'
+  | 'full'
+  | 'not_admitted'
+  | 'unknown_connection'
+
+export type DatagramOutcome =
+  | { readonly kind: 'dropped'; readonly why: DatagramRefusal }
+  /** Send these bytes back; nothing is kept. */
+  | { readonly kind: 'reply'; readonly bytes: Uint8Array }
+  /** A new connection, not confirmed yet; send these bytes back. */
+  | { readonly kind: 'accepted'; readonly connection: SecureDatagramConnection; readonly bytes: Uint8Array }
+  /** A datagram of a connection. */
+  | { readonly kind: 'packet'; readonly connection: SecureDatagramConnection; readonly received: DatagramReceived }
+  /** For another gateway or worker, if there is one of that number: pass the datagram on as it is. */
+  | { readonly kind: 'stray'; readonly gateway: number; readonly worker: number }
+
+export type DatagramServerOptions = {
+  readonly responder: Responder
+  readonly random: RandomBytes
+  /** 32 random bytes; `rotateCookies` brings the next. */
+  readonly cookieSecret: Uint8Array
+  /** Of the cluster's key; the first seals, all open (a key that was replaced stays until its connections are gone). */
+  readonly idCiphers: readonly ConnectionIdCipher[]
+  readonly gateway: number
+  readonly worker: number
+  /** Whether this address, which has proved itself by a cookie, may make a handshake now. */
+  admit(address: string, now: number): boolean
+  readonly connectionsMax: number
+  readonly unconfirmedMax: number
+}
+
+/** Slots are used again; `serial` goes on, so that ids of the connection before do not fit the next one. */
+type Slot = { connection: SecureDatagramConnection | undefined; firstSerial: number; nextSerial: number }
+type Unconfirmed = { readonly since: number; readonly name: string; readonly response: Uint8Array }
+/** First messages remembered: by their ephemeral key, the connection as long as it is unconfirmed. */
+type Shaken = Map<string, SecureDatagramConnection | undefined>
+
+export class DatagramServer {
+  readonly #options: DatagramServerOptions
+  readonly #cookies: CookieJar
+  readonly #macKey: Uint8Array
+  readonly #slots: Slot[] = []
+  readonly #slotOf = new Map<SecureDatagramConnection, number>()
+  readonly #free: number[] = []
+  /** The oldest first. */
+  readonly #unconfirmed = new Map<SecureDatagramConnection, Unconfirmed>()
+  /** Of the current and the previous cookie secret: one that comes again is not new. */
+  #shaken: Shaken = new Map()
+  #shakenBefore: Shaken = new Map()
+
+  constructor(options: DatagramServerOptions) {
+    const { responder, gateway, worker, connectionsMax } = options
+    if (gateway > GATEWAY_MAX || worker > WORKER_MAX) throw new Error('a connection id has no room for this number')
+    if (connectionsMax > SLOT_MAX) throw new Error(`at most ${SLOT_MAX} connections`)
+    this.#options = options
+    this.#cookies = new CookieJar(responder.crypto.hash, options.cookieSecret)
+    this.#macKey = macKeyOf(responder.crypto, responder.publicKey)
+  }
+
+  get connections(): number {
+    return this.#slotOf.size
+  }
+
+  get unconfirmed(): number {
+    return this.#unconfirmed.size
+  }
+
+  /** Takes a datagram, borrowed for the call. `address`: the sender's, with its port, always written alike. */
+  receive(address: string, datagram: Uint8Array, now: number): DatagramOutcome {
+    if (datagram.length === 0) return refused('empty')
+    if (datagram[0] === datagramType.sealed) return this.#receiveSealed(address, datagram, now)
+    if (datagram[0] !== datagramType.init) return refused('unknown_type')
+    const init = readInit(datagram)
+    if (init === undefined) return refused('malformed')
+    if (!macIsRight(this.#options.responder.crypto.hash, this.#macKey, init)) return refused('bad_mac')
+    if (!this.#cookies.isGood(address, init.cookie)) {
+      return { kind: 'reply', bytes: writeCookie(init.echo, this.#cookies.bake(address)) }
+    }
+    return this.#shake(address, init, now)
+  }
+
+  /** To be called every COOKIE_ROTATION_MS with 32 random bytes. */
+  rotateCookies(secret: Uint8Array): void {
+    this.#cookies.rotate(secret)
+    // A copy of an old INIT has an old cookie. With a cookie of his own somebody may play it again, and gets a connection
+    // that he cannot confirm.
+    this.#turnShaken()
+  }
+
+  /** Forgets a connection; its ids are worth nothing from now on. Also for closed ones. */
+  release(connection: SecureDatagramConnection): void {
+    const index = this.#slotOf.get(connection)
+    if (index === undefined) return
+    const slot = this.#slots[index]
+    slot.connection = undefined
+    slot.firstSerial = slot.nextSerial
+    this.#slotOf.delete(connection)
+    this.#settle(connection)
+    this.#free.push(index)
+  }
+
+  deadline(): number {
+    for (const { since } of this.#unconfirmed.values()) return since + UNCONFIRMED_MS
+    return Infinity
+  }
+
+  /** Releases what was not confirmed in time, and returns it. */
+  tick(now: number): SecureDatagramConnection[] {
+    const late: SecureDatagramConnection[] = []
+    for (const [connection, { since }] of this.#unconfirmed) {
+      if (since + UNCONFIRMED_MS > now) break
+      late.push(connection)
+    }
+    for (const connection of late) this.release(connection)
+    return late
+  }
+
+  #receiveSealed(address: string, datagram: Uint8Array, now: number): DatagramOutcome {
+    if (datagram.length < SEALED_OVERHEAD_BYTES) return refused('short')
+    const { idCiphers, gateway, worker } = this.#options
+    for (const cipher of idCiphers) {
+      cipher.open(datagram, ID_AT)
+      if (cipher.gateway !== gateway || cipher.worker !== worker) continue
+      const slot = this.#slots[cipher.slot]
+      if (slot?.connection === undefined || !isIssued(slot, cipher.serial)) continue
+      const { connection } = slot
+      const received = connection.receive(address, datagram, now)
+      if (connection.isConfirmed && this.#unconfirmed.size > 0) this.#settle(connection)
+      return { kind: 'packet', connection, received }
+    }
+    const [first] = idCiphers
+    if (first.gateway === gateway && first.worker === worker) return refused('unknown_connection')
+    return { kind: 'stray', gateway: first.gateway, worker: first.worker }
+  }
+
+  #shake(address: string, init: Init, now: number): DatagramOutcome {
+    const { responder, admit, random } = this.#options
+    if (init.message.length < PUBLIC_KEY_BYTES) return refused('truncated')
+    const name = String.fromCharCode(...init.message.subarray(0, PUBLIC_KEY_BYTES))
+    if (this.#shaken.has(name) || this.#shakenBefore.has(name)) {
+      // Our answer was lost, or somebody plays it again: the same answer, until the client has shown that it has it.
+      const known = this.#shaken.get(name) ?? this.#shakenBefore.get(name)
+      const waiting = known && this.#unconfirmed.get(known)
+      return waiting ? { kind: 'reply', bytes: waiting.response } : refused('repeated')
+    }
+    if (this.#unconfirmed.size >= this.#options.unconfirmedMax) return refused('full')
+    if (this.#slotOf.size >= this.#options.connectionsMax) return refused('full')
+    if (!admit(address, now)) return refused('not_admitted')
+    const read = responder.read(init.kind, init.versionMin, init.versionMax, init.message)
+    if (!read.ok) return refused(read.why)
+    const index = this.#free.pop() ?? this.#slots.length
+    this.#slots[index] ??= { connection: undefined, firstSerial: 0, nextSerial: 0 }
+    const slot = this.#slots[index]
+    const id = this.#issue(index, slot)
+    const answer = read.first.answer(random(32), id)
+    const paths = new GatewayPaths(address, id, () => this.#issue(index, slot), random)
+    const connection = new SecureDatagramConnection(responder.crypto, answer.established, paths)
+    slot.connection = connection
+    const response = writeResponse(init.echo, answer.kind, answer.message)
+    this.#slotOf.set(connection, index)
+    this.#unconfirmed.set(connection, { since: now, name, response })
+    if (this.#shaken.size >= SHAKEN_MAX) this.#turnShaken()
+    this.#shaken.set(name, connection)
+    return { kind: 'accepted', connection, bytes: response }
+  }
+
+  /** Confirmed or gone: its first message stays known, but nothing of the connection. */
+  #settle(connection: SecureDatagramConnection): void {
+    const waiting = this.#unconfirmed.get(connection)
+    if (waiting === undefined) return
+    this.#unconfirmed.delete(connection)
+    const shaken = this.#shaken.has(waiting.name) ? this.#shaken : this.#shakenBefore
+    if (shaken.has(waiting.name)) shaken.set(waiting.name, undefined)
+  }
+
+  #turnShaken(): void {
+    this.#shakenBefore = this.#shaken
+    this.#shaken = new Map()
+  }
+
+  #issue(index: number, slot: Slot): Uint8Array {
+    const { idCiphers, gateway, worker } = this.#options
+    const serial = slot.nextSerial
+    slot.nextSerial = (serial + 1) % SERIALS
+    return idCiphers[0].seal(gateway, worker, index, serial)
+  }
+}
+
+const isIssued = (slot: Slot, serial: number): boolean =>
+  (serial - slot.firstSerial + SERIALS) % SERIALS < (slot.nextSerial - slot.firstSerial + SERIALS) % SERIALS
+
+const refused = (why: DatagramRefusal): DatagramOutcome => ({ kind: 'dropped', why })

@@ -1,0 +1,163 @@
+// The gateway's view of a client's addresses (docs/spec/datagram.md, section 7). One path is active and validated; another
+// may be a candidate, from the moment that an authentic datagram with the highest counter came from a new address until
+// that address has answered a challenge. Until then the candidate is sent fewer bytes than it has sent, and what is for
+// the client goes the old way. A datagram with a higher counter from the old address ends the candidate: so somebody who
+// only copies datagrams from elsewhere gains nothing.
+//
+//   active --(highest counter from a new address)--> active + candidate --(its answer)--> the candidate is active
+//                                                         |--(highest counter from the old one, or no answer)--> active
+import { sameBytes } from '../link/proof.ts'
+import { CONNECTION_ID_BYTES } from './connection-id.ts'
+import { concat, NO_BYTES } from './crypto.ts'
+import { ID_AT, SEALED_OVERHEAD_BYTES, sealedKind } from './datagram-codec.ts'
+import type { ControlDatagram, DatagramRoute } from './datagram-route.ts'
+
+export const TOKEN_BYTES = 8
+export const CHALLENGE_EVERY_MS = 300
+export const CHALLENGES_MAX = 6
+/** Spare ids that a client is kept supplied with. */
+export const SPARE_IDS = 4
+/** Ids in all that one connection is given: with them it can change its path as often. */
+export const IDS_MAX = 1024
+const CHALLENGE_BYTES = SEALED_OVERHEAD_BYTES + TOKEN_BYTES
+const OUT_MAX = 8
+
+/** The next connection id of a connection's slot. */
+export type IdIssuer = () => Uint8Array
+export type RandomBytes = (length: number) => Uint8Array
+
+type Path = {
+  address: string
+  id: Uint8Array
+  received: number
+  sent: number
+  token: Uint8Array
+  tries: number
+  dueAt: number
+}
+
+export class GatewayPaths implements DatagramRoute {
+  readonly #random: RandomBytes
+  readonly #issue: IdIssuer
+  #active: Path
+  #candidate: Path | undefined
+  #spares: Uint8Array[] = []
+  #issued = 1
+  #out: ControlDatagram[] = []
+  /** How often the client has changed its address. */
+  moves = 0
+
+  /** `address` was validated by a cookie; `id` is the first one issued. */
+  constructor(address: string, id: Uint8Array, issue: IdIssuer, random: RandomBytes) {
+    this.#random = random
+    this.#issue = issue
+    this.#active = pathOf(address, id)
+  }
+
+  get address(): string {
+    return this.#active.address
+  }
+
+  get id(): Uint8Array {
+    return this.#active.id
+  }
+
+  get isMoving(): boolean {
+    return this.#candidate !== undefined
+  }
+
+  arrived(address: string, datagram: Uint8Array, isHighest: boolean, now: number): void {
+    if (address === this.#active.address) {
+      if (!isHighest) return
+      this.#candidate = undefined
+      this.#takeId(this.#active, datagram)
+      return
+    }
+    if (this.#candidate?.address !== address) {
+      if (!isHighest) return
+      this.#candidate = pathOf(address, this.#active.id)
+      this.#candidate.dueAt = now
+      // The old address is asked too: if the client is still there, its answer has a higher counter and wins.
+      this.#send(this.#active, sealedKind.pathChallenge, this.#random(TOKEN_BYTES))
+    }
+    this.#candidate.received += datagram.length
+    if (isHighest) this.#takeId(this.#candidate, datagram)
+    this.tick(now)
+  }
+
+  control(kind: number, content: Uint8Array, address: string, _now: number): boolean {
+    if (kind === sealedKind.wantConnectionIds) {
+      this.#supply()
+      return true
+    }
+    if (kind !== sealedKind.pathResponse || content.length !== TOKEN_BYTES) return false
+    const candidate = this.#candidate
+    if (candidate?.address === address && candidate.tries > 0 && sameBytes(candidate.token, content)) {
+      this.#active = candidate
+      this.#candidate = undefined
+      this.moves++
+    }
+    return true
+  }
+
+  next(): ControlDatagram | undefined {
+    return this.#out.shift()
+  }
+
+  deadline(): number {
+    const { tries, dueAt } = this.#candidate ?? NOBODY
+    // The first challenge waits for bytes from there, not for time.
+    return tries === 0 ? Infinity : dueAt
+  }
+
+  tick(now: number): void {
+    const path = this.#candidate
+    if (path === undefined || now < path.dueAt) return
+    if (path.tries >= CHALLENGES_MAX) {
+      this.#candidate = undefined
+      return
+    }
+    if (path.tries > 0) path.dueAt = now + CHALLENGE_EVERY_MS
+    if (path.sent + CHALLENGE_BYTES > path.received) {
+      // A try that may not be sent counts: a candidate that is silent ends all the same.
+      if (path.tries > 0) path.tries++
+      return
+    }
+    if (path.tries === 0) path.token = this.#random(TOKEN_BYTES)
+    path.tries++
+    path.dueAt = now + CHALLENGE_EVERY_MS
+    path.sent += CHALLENGE_BYTES
+    this.#send(path, sealedKind.pathChallenge, path.token)
+  }
+
+  /** Answers go by the id that the client used last on this path, so that a fresh id stays fresh. */
+  #takeId(path: Path, datagram: Uint8Array): void {
+    if (sameIdAt(datagram, path.id)) return
+    path.id = datagram.slice(ID_AT, ID_AT + CONNECTION_ID_BYTES)
+    this.#spares = this.#spares.filter((spare) => !sameBytes(spare, path.id))
+  }
+
+  /** All spares again, topped up: one that was lost on the way is thereby repeated. */
+  #supply(): void {
+    while (this.#spares.length < SPARE_IDS && this.#issued < IDS_MAX) {
+      this.#spares.push(this.#issue())
+      this.#issued++
+    }
+    this.#send(this.#active, sealedKind.newConnectionIds, concat(...this.#spares))
+  }
+
+  #send(path: Path, kind: number, content: Uint8Array): void {
+    if (this.#out.length < OUT_MAX) this.#out.push({ address: path.address, id: path.id, kind, content })
+  }
+}
+
+function pathOf(address: string, id: Uint8Array): Path {
+  return { address, id, received: 0, sent: 0, token: NO_BYTES, tries: 0, dueAt: Infinity }
+}
+
+const NOBODY = pathOf('', NO_BYTES)
+
+function sameIdAt(datagram: Uint8Array, id: Uint8Array): boolean {
+  for (let i = 0; i < CONNECTION_ID_BYTES; i++) if (datagram[ID_AT + i] !== id[i]) return false
+  return true
+}
