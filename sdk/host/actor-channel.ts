@@ -24,14 +24,16 @@ import type { Timed } from './schedule.ts'
 /** An OPEN that is not answered goes to another gateway (A2). */
 const ANSWER_MS = 3000
 const BACKOFF_MS = 100
-/** What is due and cannot be done yet (a full link, no free handle) is looked at again after this, never at once. */
-const BLOCKED_MS = 5
+/** What is due is looked at again after this, never at once: what waits for a full link, and the rest. */
+const BLOCKED_MS = 100
+const DUE_MS = 1
 const BACKOFF_MAX_MS = 5000
 
 export class ActorChannel implements Outgoing, MessageSource, ClientChannelSink, LaneOwner, Flushable, Timed {
   dueAt = Infinity
   place = -1
   isDirty = false
+  isWaiting = false
   /** The sending actor; what the other pushes to it runs in its mailbox. */
   readonly actor: Actor
   readonly isKicked = false
@@ -96,7 +98,11 @@ export class ActorChannel implements Outgoing, MessageSource, ClientChannelSink,
     }
     const link = links[this.#turn++ % links.length]
     const handle = link.handles.openOurs()
-    if (handle === undefined) return
+    if (handle === undefined) {
+      this.channel.retryAt = now + BACKOFF_MAX_MS
+      this.arm()
+      return
+    }
     this.#link = link
     this.#handle = handle
     handle.owner = this
@@ -320,7 +326,8 @@ export class ActorChannel implements Outgoing, MessageSource, ClientChannelSink,
     if (!this.#isLeaving) at = Math.min(at, this.#quietUntil)
     if (channel.state === 'attaching') at = Math.min(at, channel.attachSentAt + ANSWER_MS)
     else if (channel.state === 'apart' && host.freshLinks().length > 0) at = Math.min(at, channel.retryAt)
-    if (at <= host.now) at = host.isGrace(host.now) ? host.graceUntil : host.now + BLOCKED_MS
+    if (at <= host.now)
+      at = host.isGrace(host.now) ? host.graceUntil : host.now + (this.isWaiting ? BLOCKED_MS : DUE_MS)
     host.schedule.set(this, at)
   }
 

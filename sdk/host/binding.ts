@@ -23,13 +23,15 @@ import type { Timed } from './schedule.ts'
 
 /** Unnumbered messages of one session that may wait in a mailbox; no window bounds them (C1). */
 const UNNUMBERED_WAITING_MAX = 64
-/** What is due and cannot leave yet (a full link) is looked at again after this, never at once. */
-const BLOCKED_MS = 5
+/** What is due is looked at again after this, never at once: what waits for a full link, and the rest. */
+const BLOCKED_MS = 100
+const DUE_MS = 1
 
 export class Binding implements Timed, Flushable, ChannelSink, LaneOwner, MessageSource {
   dueAt = Infinity
   place = -1
   isDirty = false
+  isWaiting = false
   readonly actor: Actor
   readonly session: string
   readonly record: HostRecord
@@ -395,6 +397,6 @@ export class Binding implements Timed, Flushable, ChannelSink, LaneOwner, Messag
     const lanesAt = this.isOver ? Infinity : this.lanes.deadline()
     const at = Math.min(expiresAt, lanesAt)
     const { host } = this.actor
-    host.schedule.set(this, at <= host.now ? host.now + BLOCKED_MS : at)
+    host.schedule.set(this, at <= host.now ? host.now + (this.isWaiting ? BLOCKED_MS : DUE_MS) : at)
   }
 }

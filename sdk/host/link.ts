@@ -27,6 +27,8 @@ import type { Timed } from './schedule.ts'
 /** What waits for room on a link, or for the end of the turn. */
 export interface Flushable {
   isDirty: boolean
+  /** It waits for room on its link. */
+  isWaiting: boolean
   flush(now: number): void
 }
 
@@ -212,6 +214,8 @@ export class HostLink implements Timed, RouteNumbers {
 
   /** Remembers who has something to write here when there is room again. */
   wait(flushable: Flushable): void {
+    if (flushable.isWaiting) return
+    flushable.isWaiting = true
     this.#waiting.push(flushable)
   }
 
@@ -228,7 +232,10 @@ export class HostLink implements Timed, RouteNumbers {
   release(): void {
     const waiting = this.#waiting
     this.#waiting = []
-    for (const flushable of waiting) this.host.touch(flushable)
+    for (const flushable of waiting) {
+      flushable.isWaiting = false
+      this.host.touch(flushable)
+    }
     const behind = [...this.#behind]
     this.#behind.clear()
     for (const group of behind) group.drained(this)

@@ -138,6 +138,8 @@ t.test('lanes wait for a full link, and go on when it has drained (W6)', async (
   t.same(g.kinds(), [])
   g.ping()
   t.same(g.kinds(), ['pong'], 'what is not a lane does not wait')
+  bed.pass(1000)
+  t.ok(bed.ticks < 20, 'nor is a full link asked again and again')
   g.queuedBytes = 0
   bed.core.drained(g.link, bed.now)
   bed.turn()

@@ -318,6 +318,7 @@ export class ScriptedGateway {
 export class Bed {
   readonly core: HostCore
   now = 1000
+  ticks = 0
   events: { event: string; [field: string]: unknown }[] = []
   readonly gateways: Map<number, ScriptedGateway> = new Map()
   locatesToAnswer: ScriptedGateway[] = []
@@ -377,6 +378,7 @@ export class Bed {
     while (this.core.deadline() <= until) {
       this.now = Math.max(this.now, this.core.deadline())
       this.core.tick(this.now)
+      this.ticks++
       this.turn()
     }
     this.now = until
