@@ -3,8 +3,6 @@
 //
 //   score(host) = -weight / ln(u), u = hash(host, service/key) in (0, 1); the highest wins
 
-export type Candidate = { readonly name: string; readonly nameHash: number }
-
 /** FNV-1a over the UTF-16 units, both halves. */
 export function hashName(text: string, seed = 0x811c9dc5): number {
   let hash = seed
