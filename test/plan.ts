@@ -23,7 +23,7 @@ export const steps: readonly Step[] = [
   { name: 'simulator', folders: ['test/sim/'], jobs: 2, timeoutSeconds: 300 },
   {
     name: 'processes',
-    folders: ['test/e2e/', 'test/interop/', 'test/proof/', 'test/bench/'],
+    folders: ['test/cli/', 'test/e2e/', 'test/interop/', 'test/proof/', 'test/bench/'],
     jobs: 1,
     timeoutSeconds: 180,
   },
