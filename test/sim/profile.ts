@@ -27,6 +27,8 @@ export type Profile = {
     partition: number
     freeze: number
     hop: number
+    /** Cuts in quick succession, so that answers to attaches are lost, too. */
+    flap: number
     slowReader: number
     secondProcess: number
     garbage: number
@@ -67,6 +69,7 @@ export function drawProfile(random: Random): Profile {
       partition: maybe(0.4, 4000, 15_000),
       freeze: maybe(0.3, 4000, 15_000),
       hop: maybe(0.6, 500, 5000),
+      flap: maybe(0.5, 1500, 6000),
       slowReader: maybe(0.3, 4000, 12_000),
       secondProcess: maybe(0.15, 8000, 20_000),
       garbage: maybe(0.1, 3000, 9000),

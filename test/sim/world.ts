@@ -183,6 +183,14 @@ export class World {
     const f = this.profile.faults
     this.#every(f.cut, 'cut', () => random.pick(this.#alive()).cut(0.15))
     this.#every(f.hop, 'hop', () => random.pick(this.#alive()).hop())
+    this.#every(f.flap, 'flap', () => {
+      const player = random.pick(this.#alive())
+      let afterMs = 0
+      for (let i = random.between(2, 8); i > 0; i--) {
+        afterMs += random.unit() * 8 * (this.profile.latencyMs + this.profile.jitterMs) + random.between(0, 250)
+        clock.after(afterMs, () => player.isDead || player.cut(0))
+      }
+    })
     this.#every(f.gatewayKill, 'gatewayKill', () => {
       const gateway = random.pick(this.#gateways)
       gateway.kill()
