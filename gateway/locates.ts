@@ -1,6 +1,6 @@
 // LOCATE (P2): before a host activates a key for the first time it asks, through its gateways, whether another host has it.
 // The gateway asks every other linked host of the service and says who answered HERE, or that all said no, or that nobody
-// said so in time. Own numbers on the way out; the asker's on the way back.
+// said so in time; a host that stays silent leaves the question open, and the asker tries again. Own numbers on the way out; the asker's on the way back.
 import type { Locate, Located } from '../protocols/link/frames.ts'
 import { writeLocate, writeLocated } from '../protocols/link/frames.ts'
 import { cell, drop } from './counters.ts'
@@ -28,8 +28,9 @@ class Question implements Expiring {
     this.askersId = askersId
   }
 
+  /** Silence is no answer: a host that does not say no may hold the actor. The asker's own time-out decides (P2). */
   expired(): void {
-    this.#locates.settle(this, '')
+    this.#locates.giveUp(this)
   }
 }
 
@@ -67,6 +68,10 @@ export class Locates {
     }
     if (a.here) this.settle(question, link.host.name)
     else if (question.unanswered.size === 0) this.settle(question, '')
+  }
+
+  giveUp(question: Question): void {
+    this.#open.delete(question.id)
   }
 
   /** Answers the asker; an empty name: nobody has it. */
