@@ -1,4 +1,5 @@
 // The simulated system: gateways, hosts and players on one clock, and the weather of a seed.
+import { cell } from '../../gateway/counters.ts'
 import { Clock } from './clock.ts'
 import { GatewayNode } from './gateway-node.ts'
 import { HostNode } from './host-node.ts'
@@ -14,6 +15,8 @@ const QUIET_WITHIN_MS = 90_000
 const CHECK_MS = 250
 /** Far more than any honest quarter of a second holds. */
 const EVENTS_MAX = 100_000
+/** Timers that a link, an actor or a lingering record may have at rest. */
+const TIMERS_PER_HOST = 6
 
 export class World {
   readonly clock = new Clock()
@@ -142,8 +145,23 @@ export class World {
         if (++events > EVENTS_MAX) throw new Violation(`${EVENTS_MAX} events within ${CHECK_MS} ms: somebody spins`)
       })
       for (const player of this.#players) if (!player.isDead) player.check()
+      for (const gateway of this.#gateways) this.#checkBounds(gateway)
       if (Violation.first !== undefined) throw Violation.first
     }
+  }
+
+  /** W5: what a gateway holds is bounded, by connection and in all. */
+  #checkBounds(gateway: GatewayNode): void {
+    const { core } = gateway
+    if (core === undefined) return
+    const { limits } = core
+    for (const connection of core.connections) {
+      // The frame that finds the cap reached is the last one.
+      if (connection.outlet.held > limits.connectionBytesMax + limits.frameBytesMax) {
+        throw new Violation(`${gateway.name} holds ${connection.outlet.held} bytes for one connection`)
+      }
+    }
+    if (core.counters.cells[cell.parked] > limits.parkedMax) throw new Violation(`${gateway.name}: too many parked`)
   }
 
   #join(name: string, user: string): Player {
@@ -345,8 +363,22 @@ export class World {
     for (const gateway of this.#gateways) {
       const sessions = gateway.core?.sessions() ?? []
       if (sessions.length > 0) throw new Violation(`${gateway.name} still has ${sessions.length} sessions`)
+      const { core } = gateway
+      if (core === undefined) continue
+      const { cells } = core.counters
+      for (const name of ['connectionsOpen', 'clientQueueBytes'] as const) {
+        if (cells[cell[name]] !== 0)
+          throw new Violation(`${gateway.name}: ${name} is ${cells[cell[name]]} with nobody there`)
+      }
+      // Heartbeats and dials of the links are all that may still wait for a time.
+      const most = TIMERS_PER_HOST * this.profile.hosts
+      if (core.deadlines.size > most)
+        throw new Violation(`${gateway.name}: ${core.deadlines.size} timers are left over`)
     }
     for (const host of this.#hosts) {
+      const timers = host.core?.schedule.size ?? 0
+      const most = TIMERS_PER_HOST * (this.profile.gateways + this.profile.rooms + this.#players.length)
+      if (timers > most) throw new Violation(`${host.name}: ${timers} timers are left over`)
       for (const actor of host.core?.actors() ?? []) {
         for (const binding of actor.bindings.values()) {
           if (!binding.isOver && !binding.session.startsWith('a:')) {
