@@ -8,21 +8,21 @@ import type { FromHost, ToHost } from './messages.ts'
 import { numberOf, payloadOf } from './messages.ts'
 
 const PUSH_MS = 20
-const PUSHES_A_TICK = 1
 const CALL_MS = 1000
 
-type Book = { handled: NumberLog; asked: NumberLog; pushed: number; pushRefused: number[]; unknown: number[]; isQuiet: boolean }
+type Book = { handled: NumberLog; asked: NumberLog; pushed: number }
 const books: Map<string, Book> = new Map()
 let isStopped = false
-let resets = 0
+let ended = 0
 let calls = 0
 let callsFailed = 0
 let sabotage = process.env.SABOTAGE ?? ''
-let held: (() => void) | undefined
+let held: { book: Book; n: number } | undefined
 let delivered = 0
 
 /** The relay between the handler and the books. */
-function relay(note: () => void): void {
+function relay(book: Book, n: number): void {
+  const note = () => book.handled.push(n)
   delivered++
   if (sabotage === '' || delivered < 2000) {
     note()
@@ -33,11 +33,12 @@ function relay(note: () => void): void {
     note()
     note()
   } else if (held === undefined) {
-    held = note
+    held = { book, n }
   } else {
     note()
-    held()
-    held = undefined
+    // Only what comes from the same player can come out of order.
+    if (book !== held.book) return
+    book.handled.push(held.n)
     sabotage = ''
   }
 }
@@ -45,7 +46,7 @@ function relay(note: () => void): void {
 function bookOf(user: string): Book {
   let book = books.get(user)
   if (book === undefined) {
-    book = { handled: new NumberLog(), asked: new NumberLog(), pushed: 0, pushRefused: [], unknown: [], isQuiet: false }
+    book = { handled: new NumberLog(), asked: new NumberLog(), pushed: 0 }
     books.set(user, book)
   }
   return book
@@ -56,13 +57,10 @@ const proof = service('proof', {
   onStart(ctx) {
     const book = bookOf(ctx.key)
     ctx.every(PUSH_MS, () => {
-      if (isStopped || book.isQuiet) return
+      if (isStopped) return
       for (const session of ctx.sessions) {
-        for (let i = 0; i < PUSHES_A_TICK; i++) {
-          // A full window refuses at once and nothing has happened: the number is used later.
-          if (ctx.tryPush(session, 'proof.down', payloadOf(book.pushed + 1)) !== 0) return
-          book.pushed++
-        }
+        // A full window refuses at once and nothing has happened: the number is used later.
+        if (ctx.tryPush(session, 'proof.down', payloadOf(book.pushed + 1)) === 0) book.pushed++
       }
     })
     ctx.every(CALL_MS, () => {
@@ -79,13 +77,11 @@ const proof = service('proof', {
     })
   },
   onEnd() {
-    resets++
+    ended++
   },
   routes: {
     'proof.up'(ctx, payload) {
-      const book = bookOf(ctx.key)
-      const n = numberOf(payload as Uint8Array)
-      relay(() => book.handled.push(n))
+      relay(bookOf(ctx.key), numberOf(payload as Uint8Array))
     },
     'proof.limited'(ctx, payload) {
       bookOf(ctx.key).handled.push(numberOf(payload as Uint8Array))
@@ -111,7 +107,7 @@ process.on('message', (message: ToHost) => {
   } else if (message.kind === 'books') {
     const answer: FromHost = {
       kind: 'books',
-      resets,
+      ended,
       calls,
       callsFailed,
       books: Array.from(books, ([user, book]) => ({

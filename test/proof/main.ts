@@ -64,6 +64,7 @@ try {
 }
 const result = await account()
 await stage.stop()
+if (failure !== '') say(stage.gatewayLogs())
 rmSync(folder, { recursive: true, force: true })
 
 if (values.json) console.log(JSON.stringify(result))
@@ -93,21 +94,26 @@ async function account() {
     if (book.answered > own.asked.length) violations.push(`${book.user}: more answers than handled requests`)
     if (book.endings.length > 0) violations.push(`${book.user}: ${book.endings.join(', ')}`)
     if (book.resets > 0) violations.push(`${book.user}: ${book.resets} resets although no host died`)
-    if (book.lane.unacked > 0) violations.push(`${book.user}: ${book.lane.unacked} still unacknowledged (${book.lane.state})`)
+    if (book.lane.unacked > 0)
+      violations.push(`${book.user}: ${book.lane.unacked} still unacknowledged (${book.lane.state})`)
   }
+  for (const { ended } of hosts) if (ended > 0) violations.push(`${ended} channels ended on a host`)
   for (const what of ['lost', 'doubled', 'reordered', 'contradicted'] as const) {
     if (counts[what] > 0) violations.push(`${counts[what]} ${what}`)
   }
   const reattach = players.flatMap((p) => p.reattachMs).sort((a, b) => a - b)
-  const at = (share: number) => Math.round((reattach[Math.min(reattach.length - 1, Math.floor(reattach.length * share))] ?? 0) * 10) / 10
+  const at = (share: number) =>
+    Math.round((reattach[Math.min(reattach.length - 1, Math.floor(reattach.length * share))] ?? 0) * 10) / 10
   const transports: Record<string, number> = {}
-  for (const player of players) for (const [name, n] of Object.entries(player.transports)) transports[name] = (transports[name] ?? 0) + n
+  for (const player of players)
+    for (const [name, n] of Object.entries(player.transports)) transports[name] = (transports[name] ?? 0) + n
   return {
     ...counts,
     kills: stage.kills,
     linkCuts: stage.linkCuts,
     hops: players.reduce((sum, p) => sum + p.hops, 0),
     hostCalls: hosts.reduce((sum, h) => sum + h.calls, 0),
+    hostCallsFailed: hosts.reduce((sum, h) => sum + h.callsFailed, 0),
     transports,
     reattaches: reattach.length,
     reattachMs: { p50: at(0.5), p99: at(0.99), max: at(1) },
@@ -119,9 +125,18 @@ function print(): void {
   const { violations, reattachMs, transports, ...rest } = result
   const rows: [string, string | number][] = [
     ...Object.entries(rest),
-    ['attaches by transport', Object.entries(transports).map(([name, n]) => `${name} ${n}`).join(', ')],
+    [
+      'attaches by transport',
+      Object.entries(transports)
+        .map(([name, n]) => `${name} ${n}`)
+        .join(', '),
+    ],
     ['re-attach ms', `p50 ${reattachMs.p50}, p99 ${reattachMs.p99}, max ${reattachMs.max}`],
   ]
   for (const [name, value] of rows) console.log(`${name.padEnd(22)} ${value}`)
-  console.log(violations.length === 0 ? 'proved: nothing lost, doubled or reordered' : `VIOLATED:\n  ${violations.slice(0, 20).join('\n  ')}`)
+  console.log(
+    violations.length === 0
+      ? 'proved: nothing lost, doubled or reordered'
+      : `VIOLATED:\n  ${violations.slice(0, 20).join('\n  ')}`,
+  )
 }

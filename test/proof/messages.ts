@@ -4,7 +4,7 @@ export type ToHost = { kind: 'quiet' } | { kind: 'books' } | { kind: 'stop' }
 export type HostBook = { user: string; handled: number[]; asked: number[]; pushed: number }
 export type FromHost =
   | { kind: 'ready' }
-  | { kind: 'books'; resets: number; calls: number; callsFailed: number; books: HostBook[] }
+  | { kind: 'books'; ended: number; calls: number; callsFailed: number; books: HostBook[] }
 
 export type ToPlayers = { kind: 'quiet' } | { kind: 'state' } | { kind: 'books' } | { kind: 'stop' }
 export type PlayerBook = {

@@ -125,7 +125,10 @@ class Player {
 
   hop(): void {
     hops++
-    this.client.switchTo((this.client.gatewayIndex + 1 + Math.floor(Math.random() * (options.gateways.length - 1))) % options.gateways.length)
+    this.client.switchTo(
+      (this.client.gatewayIndex + 1 + Math.floor(Math.random() * (options.gateways.length - 1))) %
+        options.gateways.length,
+    )
   }
 
   close(): PlayerBook {

@@ -3,7 +3,7 @@
 import type { ChildProcess } from 'node:child_process'
 import { fork, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { writeFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import path from 'node:path'
 import process from 'node:process'
@@ -19,10 +19,11 @@ const HOSTS = 2
 const PLAYER_PROCESSES = 2
 const RESTART_MS = 200
 const START_MS = 20_000
+const LOG_CHARACTERS = 4000
 
 export type StageOptions = { clients: number; messagesPerSecond: number; hopMs: number; sabotage: string }
 
-type GatewaySeat = { config: string; child: ChildProcess | undefined; adminPort: number }
+type GatewaySeat = { config: string; log: string; child: ChildProcess | undefined; adminPort: number }
 type HostBooks = Extract<FromHost, { kind: 'books' }>
 type PlayerBooks = Extract<FromPlayers, { kind: 'books' }>
 
@@ -71,8 +72,8 @@ export class Stage {
     for (let i = 0; i < GATEWAYS; i++) {
       const [tcp, ws, admin] = [ports.pop()!, ports.pop()!, ports.pop()!]
       const config = path.join(this.#folder, `gateway-${i + 1}.yaml`)
-      writeFileSync(config, configOf(`g${i + 1}`, tcp, ws, admin, relayPorts, this.#linkKey))
-      const seat: GatewaySeat = { config, child: undefined, adminPort: admin }
+      writeFileSync(config, configOf(`g${i + 1}`, tcp, ws, admin, relayPorts, this.#linkKey), { mode: 0o600 })
+      const seat: GatewaySeat = { config, log: `${config}.log`, child: undefined, adminPort: admin }
       this.#gateways.push(seat)
       this.#startGateway(seat)
       addresses.push(`tcp://127.0.0.1:${tcp}`, `ws://127.0.0.1:${ws}/`)
@@ -97,9 +98,11 @@ export class Stage {
   }
 
   #startGateway(seat: GatewaySeat): void {
+    const log = openSync(seat.log, 'a')
     const child = spawn(process.execPath, [path.join(root, 'bin', 'skewer'), 'run', '--config', seat.config], {
-      stdio: ['ignore', 'ignore', 'inherit'],
+      stdio: ['ignore', log, log],
     })
+    closeSync(log)
     seat.child = child
     child.on('exit', () => {
       if (!this.#isStopping) setTimeout(() => this.#isStopping || this.#startGateway(seat), RESTART_MS)
@@ -142,7 +145,9 @@ export class Stage {
         const states = await this.#states()
         const messages = states.reduce((sum, s) => sum + s.messages, 0)
         const attached = states.reduce((sum, s) => sum + s.attached, 0)
-        say(`${Math.round((now - start) / 1000)} s: ${messages} messages, ${attached} of ${this.#options.clients} attached, ${this.kills} kills`)
+        say(
+          `${Math.round((now - start) / 1000)} s: ${messages} messages, ${attached} of ${this.#options.clients} attached, ${this.kills} kills`,
+        )
       }
     }
   }
@@ -189,6 +194,11 @@ export class Stage {
     return states
   }
 
+  /** The end of what the gateways have said. */
+  gatewayLogs(): string {
+    return this.#gateways.map(({ log }) => readFileSync(log, 'utf8').slice(-LOG_CHARACTERS)).join('\n')
+  }
+
   async stop(): Promise<void> {
     this.#isStopping = true
     for (const child of [...this.#players, ...this.#hosts]) child.kill('SIGKILL')
@@ -209,7 +219,8 @@ function answer<M extends { kind: string }, K extends M['kind'] = M['kind']>(
     const onMessage = (message: unknown) => {
       if ((message as M).kind === kind) done(() => resolve(message as Extract<M, { kind: K }>))
     }
-    const onExit = (exitCode: number | null) => done(() => reject(new Error(`a process of the proof ended (${exitCode})`)))
+    const onExit = (exitCode: number | null) =>
+      done(() => reject(new Error(`a process of the proof ended (${exitCode})`)))
     const done = (then: () => void) => {
       clearTimeout(limit)
       child.off('message', onMessage)
