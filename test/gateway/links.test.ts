@@ -316,3 +316,42 @@ t.test('P2: a gateway that has met one host only chooses as one that has met the
     t.equal(chosen[0], chosen[1])
   }
 })
+
+t.test('L3: a number that went to another name is announced again before its old name is used', async (t) => {
+  const world = new World()
+  const { client, host } = attachedPair(world)
+  writeOneway(client.w, 0, 1, 1, bytes('configured by name'))
+  client.send()
+  const names = new Map<number, string>()
+  const seen: string[] = []
+  const read1 = () => {
+    for (const frame of host.take()) {
+      if (frame.kind === linkKind.route) names.set(read.route(frame).number, read.route(frame).name)
+      else if (frame.kind === laneKind.oneway) seen.push(names.get(frame.lane!.route) ?? 'unknown')
+    }
+  }
+  read1()
+  const slow = [...names].find(([, name]) => name === 'arena.slow')![0]
+  const inventors = Array.from({ length: 5 }, (_, k) => {
+    const c = world.client().login(`eve${k}`)
+    c.attach({ key: `flood ${k}` })
+    host.attached(host.attaches()[0])
+    for (let i = 0; i < 500; i++) c.route(i, `arena.${k}.${i}`)
+    return c
+  })
+  for (const [k, c] of inventors.entries()) {
+    for (let i = 0; i < 500; i++) writeOneway(c.w, 0, i + 1, i, bytes('x'))
+    c.send()
+    read1()
+    t.same(
+      seen.splice(0).slice(-500),
+      Array.from({ length: 500 }, (_, i) => `arena.${k}.${i}`),
+    )
+  }
+  t.equal(names.get(slow), 'arena.slow', 'what is configured by name keeps its number')
+  writeOneway(inventors[0].w, 0, 501, 7, bytes('again'))
+  inventors[0].send()
+  read1()
+  t.same(seen, ['arena.0.7'])
+  t.equal(Math.max(...names.keys()), 1023)
+})
