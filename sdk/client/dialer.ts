@@ -204,6 +204,7 @@ export class Dialer {
       this.#core.enter(at)
       give(value, at)
       this.#core.left()
+      this.#core.wake()
     }, now)
   }
 

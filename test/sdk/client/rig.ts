@@ -128,6 +128,7 @@ export class Rig implements ClientSink {
   #frames: Map<number, Seen[]> = new Map()
   #splitters: Map<number, FrameSplitter> = new Map()
   #isFlushWanted = false
+  #dueAt = Infinity
 
   constructor(options: Partial<ClientOptions> = {}) {
     this.core = new ClientCore(
@@ -159,6 +160,7 @@ export class Rig implements ClientSink {
       if (i > 100) throw new Error('a flush wants a flush for ever')
       this.#isFlushWanted = false
       this.core.flush(this.now)
+      this.#dueAt = this.core.deadline()
     }
   }
 
@@ -168,10 +170,11 @@ export class Rig implements ClientSink {
     const until = this.now + ms
     for (let i = 0; ; i++) {
       if (i > 10_000) throw new Error('time stands still')
-      const at = this.core.deadline()
-      if (at > until) break
-      this.now = Math.max(this.now, at)
+      // As a driver does: the deadline is read behind a flush and a tick, and not at any other time.
+      if (this.#dueAt > until) break
+      this.now = Math.max(this.now, this.#dueAt)
       this.core.tick(this.now)
+      this.#dueAt = this.core.deadline()
       this.turn()
     }
     this.now = until
