@@ -29,8 +29,9 @@ export class Dialer {
   #isWanted = false
   #dialAt = Infinity
   #dialAddress = 0
-  /** Attempts since a connection last lived for longer than the longest back-off. */
+  /** Attempts since the session was last connected for longer than the longest back-off, over any connections. */
   #attempts = 0
+  #connectedSince = Infinity
 
   constructor(core: ClientCore) {
     this.#core = core
@@ -167,6 +168,7 @@ export class Dialer {
     connection.generation = welcome.generation
     connection.welcomed(Math.min(HEARTBEAT_MS_MAX, Math.max(HEARTBEAT_MS_MIN, welcome.heartbeatMs)), now)
     const former = this.active
+    if (former === undefined) this.#connectedSince = now
     this.next = undefined
     this.active = connection
     this.#dialAt = Infinity
@@ -257,9 +259,12 @@ export class Dialer {
   #again(connection: ClientConnection, isElsewhere: boolean, hintMs: number, now: number): void {
     if (!this.#isWanted || this.next !== undefined) return
     if (this.active !== undefined && !this.active.isDraining) return
-    const lived = connection.welcomedAt < 0 ? 0 : now - connection.welcomedAt
-    if (lived >= this.#core.settings.backoffMaxMs) this.#attempts = 0
-    const delayMs = connection.welcomedAt >= 0 && this.#attempts === 0 ? 0 : this.backoffMs(this.#attempts)
+    const { addresses, backoffMaxMs } = this.#core.settings
+    if (now - this.#connectedSince >= backoffMaxMs) this.#attempts = 0
+    this.#connectedSince = Infinity
+    // The range doubles by the round: that one gateway is away says nothing of the next one.
+    const doublings = Math.floor(this.#attempts / addresses.length)
+    const delayMs = connection.welcomedAt >= 0 && this.#attempts === 0 ? 0 : this.backoffMs(doublings)
     this.#attempts++
     this.#dialAddress = isElsewhere ? this.#after(connection.address) : connection.address
     this.#dialAt = now + Math.max(delayMs, Math.min(hintMs, RETRY_MS_MAX))

@@ -229,20 +229,46 @@ t.test('a WELCOME to another session than the one that was resumed is not believ
   t.equal(rig.core.session, 's1')
 })
 
-t.test('back-off doubles with full jitter, at most to its bound, and cycles through the addresses', async (t) => {
+/** Loses the newest connection; how long it took to the next dial. */
+function loseAndWait(rig: Rig): number {
+  const at = rig.now
+  rig.core.lost(rig.lastDial, rig.now)
+  const dials = rig.dials.length
+  while (rig.dials.length === dials) rig.pass(1)
+  return rig.now - at
+}
+
+t.test('back-off doubles with full jitter, at most to its bound', async (t) => {
+  const rig = new Rig({ addresses: ['a'] })
+  rig.randomValue = 0.999
+  rig.core.connect(rig.now)
+  const waits = Array.from({ length: 8 }, () => loseAndWait(rig))
+  t.same(waits, [200, 400, 800, 1599, 3197, 4995, 4995, 4995])
+})
+
+t.test('the client cycles through the addresses; back-off doubles by the round, not by the address', async (t) => {
   const rig = new Rig({ addresses: ['a', 'b', 'c'] })
   rig.randomValue = 0.999
   rig.core.connect(rig.now)
-  const waits: number[] = []
-  for (let i = 0; i < 8; i++) {
-    const at = rig.now
-    rig.core.lost(rig.lastDial, rig.now)
-    const dials = rig.dials.length
-    while (rig.dials.length === dials) rig.pass(1)
-    waits.push(rig.now - at)
-  }
-  t.same(waits, [200, 400, 800, 1599, 3197, 4995, 4995, 4995])
+  const waits = Array.from({ length: 8 }, () => loseAndWait(rig))
+  t.same(waits, [200, 200, 200, 400, 400, 400, 800, 800])
   t.equal(rig.dials.map((dial) => dial.address).join(''), 'abcabcabc')
+})
+
+t.test('a move to another connection does not make the session look short-lived', async (t) => {
+  const rig = new Rig({ addresses: ['a', 'b'] })
+  rig.randomValue = 0.999
+  rig.online()
+  rig.core.lost(rig.lastDial, rig.now)
+  rig.pass(0)
+  rig.greet(rig.lastDial)
+  rig.pass(4990)
+  rig.core.switchTo(1, rig.now)
+  rig.pass(0)
+  rig.greet(rig.lastDial)
+  rig.pass(20)
+  t.equal(rig.core.state, 'online')
+  t.equal(loseAndWait(rig), 1, 'at once, in the next millisecond of this test')
 })
 
 t.test('a gateway that welcomes and closes at once is not stormed', async (t) => {
