@@ -59,7 +59,7 @@ function named(listeners: ListenerSettings[], config: Config): ListenerSettings[
 }
 
 function hostSettings(host: Config['hosts'][number], file: FileOf): HostSettings {
-  const { name, address, weight, labels, tls } = host
+  const { name, address, services, weight, labels, tls } = host
   return {
     name,
     address,
@@ -70,6 +70,7 @@ function hostSettings(host: Config['hosts'][number], file: FileOf): HostSettings
       keyFile: tls.keyFile && file(tls.keyFile),
       serverName: tls.serverName,
     },
+    services,
     weight,
     labels,
   }

@@ -111,6 +111,13 @@ const host = z.strictObject({
     })
     .meta({ description: 'Certificates of the link to this host.' })
     .optional(),
+  services: z
+    .array(name('The name of a service.'))
+    .meta({
+      description:
+        'What it runs, for as long as this gateway has not met it: its share of these services waits for it, that of others does not (P2). Default: it may run anything.',
+    })
+    .optional(),
   weight: count('Its share of new actors, against the weights of the others. 0: none.', 0, 1_000_000).default(100),
   labels: z
     .record(text('', LABEL_NAME, 'at most 64 letters, digits and _ . / -'), z.string())

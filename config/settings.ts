@@ -27,6 +27,8 @@ export type HostSettings = {
   address: string
   security: 'none' | 'tls'
   tls?: { caFile?: string; certFile?: string; keyFile?: string; serverName?: string }
+  /** What it runs, as far as its configuration says; its HELLO says it for certain (P2). */
+  services?: string[]
   weight: number
   labels: Record<string, string>
 }

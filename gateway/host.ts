@@ -49,7 +49,10 @@ export class Host implements Expiring {
   weightFor(service: string, assumed: number): number {
     if (this.isGone || this.isDraining || this.isAside || this.isRemoved) return 0
     const weight = this.settings?.weight ?? 1
-    if (this.offers === undefined) return this.settings === undefined ? 0 : weight * assumed
+    if (this.offers === undefined) {
+      const mayRun = this.settings !== undefined && (this.settings.services?.includes(service) ?? true)
+      return mayRun ? weight * assumed : 0
+    }
     const offer = this.offers.get(service)
     return offer === undefined ? 0 : weight * offer.weight
   }

@@ -317,6 +317,13 @@ t.test('P2: a gateway that has met one host only chooses as one that has met the
   }
 })
 
+t.test('P2: a host that was never met is no candidate for services that its configuration does not name', async (t) => {
+  const world = new World({ hosts: [hostSettings('h1'), { ...hostSettings('h2'), services: ['chat'] }] })
+  world.host('h1', 1n, 1, [{ name: 'arena', weight: 100, keys: 1, park: true }])
+  for (let i = 0; i < 50; i++) t.equal(world.gateway.hostTable.choose('arena', `k${i}`)?.name, 'h1')
+  t.equal(world.gateway.hostTable.choose('chat', 'k')?.name, 'h2')
+})
+
 t.test('L3: a number that went to another name is announced again before its old name is used', async (t) => {
   const world = new World()
   const { client, host } = attachedPair(world)
