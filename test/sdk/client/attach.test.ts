@@ -339,3 +339,19 @@ t.test('X4: the host may end first; what it asked is answered before our FIN', a
     ],
   )
 })
+
+t.test('X4: a channel that is closing closes in its next life, too', async (t) => {
+  const rig = new Rig()
+  rig.settlesAtOnce = false
+  const channel = rig.channel()
+  const id = rig.online()
+  rig.accept(id)
+  rig.route(id, 0, 'ask')
+  rig.request(id, 0, 1, 0, 77)
+  channel.close(rig.now)
+  rig.core.lost(id, rig.now)
+  rig.pass(0)
+  rig.greet(rig.lastDial)
+  rig.answerReset(rig.lastDial)
+  t.match(rig.frames(rig.lastDial), [{ kind: 'fin', n: 1, code: code.closed }])
+})

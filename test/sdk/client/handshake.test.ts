@@ -96,12 +96,27 @@ t.test('T1: a ticket that comes while another connection shows the older one is 
   rig.core.switchTo(1, rig.now)
   const next = rig.lastDial
   rig.hello(next)
+  rig.frames(id)
   rig.send(id, (w) => writeTicket(w, { generation: 2, secret: text('2'.repeat(32)), ticket: text('ticket-2') }))
+  rig.channel('arena', 'second')
+  t.match(rig.frames(id), [{ kind: 'attach', ticketGeneration: 1 }], 'else the host would call the other one spent')
   rig.welcome(next)
   t.match(
     rig.frames(next).filter((f) => f.kind === 'attach'),
-    [{ ticketGeneration: 1 }],
+    [{ ticketGeneration: 1 }, { ticketGeneration: 1 }],
   )
+})
+
+t.test('T1: an older ticket that comes late is not taken', async (t) => {
+  const rig = new Rig()
+  const id = rig.online()
+  for (const generation of [3, 2]) {
+    const ticket = text(`ticket-${generation}`)
+    rig.send(id, (w) => writeTicket(w, { generation, secret: text('2'.repeat(32)), ticket }))
+  }
+  t.equal(rig.core.ticket?.generation, 3)
+  rig.channel()
+  t.match(rig.frames(id).at(-1), { kind: 'attach', ticketGeneration: 3 })
 })
 
 t.test('a token that is not accepted ends the session, and its channels with it', async (t) => {

@@ -255,15 +255,18 @@ t.test('X1: a handler of an earlier life settles and answers nothing in a later 
 
 t.test('while a connection takes nothing, lanes wait; its windows bound what is kept', async (t) => {
   const { rig, id, channel } = attached()
+  rig.route(id, 0, 'say')
   rig.queued.set(id, 300 * 1024)
   channel.send('a.b', text('1'), rig.now)
+  rig.oneway(id, 0, 1, 0, 'an ACK is due for this')
   rig.turn()
   t.same(rig.frames(id), [])
   rig.pass(200)
   t.same(rig.frames(id), [], 'time alone changes nothing, and does not spin')
+  t.equal(rig.core.callLoose('a.c', '', text(''), Infinity, rig.now), -code.window_full)
   rig.queued.set(id, 0)
   rig.core.drained(id, rig.now)
-  t.match(rig.frames(id), [{ kind: 'route' }, { kind: 'oneway', n: 1 }])
+  t.match(rig.frames(id), [{ kind: 'route' }, { kind: 'oneway', n: 1 }, { kind: 'ack', n: 1 }])
 })
 
 t.test('a turn is one write', async (t) => {

@@ -35,6 +35,9 @@ t.test('A3: switching connects first; from the new ATTACH on the old connection 
     [{ n: 1, payload: 'up' }],
     'the host had not received it on either',
   )
+  rig.oneway(id, 0, 3, 0, 'later still')
+  rig.lane(id, 'ack', 0, 1)
+  t.equal(channel.end.out.acked, 0)
   rig.route(next, 9, 'say')
   rig.oneway(next, 0, 3, 9, 'three')
   t.same(
