@@ -7,7 +7,7 @@ import type { ListenerSettings, RouteSettings, Settings } from './settings.ts'
 export const REDACTED = '[redacted]'
 
 export type PlainConfig = { [key: string]: PlainValue }
-type PlainValue = string | number | boolean | PlainValue[] | PlainConfig
+export type PlainValue = string | number | boolean | PlainValue[] | PlainConfig
 
 /** File names are absolute, routes are all under `routes`, keys that are not set are left out. */
 export function redactedConfig(settings: Settings): PlainConfig {
@@ -55,6 +55,10 @@ export function redactedConfig(settings: Settings): PlainConfig {
     },
     admin: present({ ...admin, ...hidden(admin, 'token') }),
     log: { ...settings.log },
+    reload: {
+      watch: settings.reload.watch,
+      rollbackWithin: formatDuration(settings.reload.rollbackWithinMs),
+    },
   })
 }
 

@@ -25,6 +25,7 @@ export function resolveSettings(config: Config, directory: string): Settings {
     times: timeSettings(config),
     admin: config.admin,
     log: config.log,
+    reload: { watch: config.reload.watch, rollbackWithinMs: config.reload.rollbackWithin },
   }
 }
 

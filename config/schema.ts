@@ -238,6 +238,16 @@ const log = z.strictObject({
     .meta({ description: 'auto: pretty on a terminal, else json.' }),
 })
 
+const reload = z.strictObject({
+  watch: flag(
+    'Whether the file is read again as soon as it changes. Else by SIGHUP, `skewer reload` and `POST /reload` only.',
+  ).default(false),
+  rollbackWithin: duration(
+    'Where the gateway stops being ready within this time after a reload, the configuration before it is put back. 0s: never.',
+    { min: '0s', max: '10m' },
+  ).prefault('10s'),
+})
+
 export const configSchema = z.strictObject({
   version: z.literal(1).default(1).meta({ description: 'The version of this format.' }),
   name: name("The gateway's name in a cluster. Default: the machine's host name.").optional(),
@@ -277,6 +287,7 @@ export const configSchema = z.strictObject({
   }),
   admin: admin.prefault({}).meta({ description: 'The port for operators: health, metrics, dashboard, commands.' }),
   log: log.prefault({}).meta({ description: 'What is logged.' }),
+  reload: reload.prefault({}).meta({ description: 'How a changed file takes effect while the gateway runs.' }),
 })
 
 /** The file as checked, defaults filled in, units resolved; names and nesting as written. */

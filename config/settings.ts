@@ -95,6 +95,13 @@ export type TimeSettings = {
   goneAfterMs: number
 }
 
+export type ReloadSettings = {
+  /** The file is read again when it changes. */
+  watch: boolean
+  /** How long after a reload a gateway that stops being ready goes back; 0: never. */
+  rollbackWithinMs: number
+}
+
 export type Settings = {
   name: string
   listeners: ListenerSettings[]
@@ -111,4 +118,5 @@ export type Settings = {
   times: TimeSettings
   admin: { enabled: boolean; host: string; port: number; token?: string }
   log: { level: string; format: 'json' | 'pretty' | 'auto' }
+  reload: ReloadSettings
 }

@@ -68,6 +68,7 @@ export function testSettings(change: Partial<Settings> = {}): Settings {
     },
     admin: { enabled: false, host: '127.0.0.1', port: 0 },
     log: { level: 'info', format: 'json' },
+    reload: { watch: false, rollbackWithinMs: 0 },
     ...change,
   }
 }

@@ -55,5 +55,6 @@ export function defaultSettings(profile: Profile, name: string): Settings {
     },
     admin: { enabled: false, host: '', port: 0 },
     log: { level: 'silent', format: 'json' },
+    reload: { watch: false, rollbackWithinMs: 0 },
   }
 }
