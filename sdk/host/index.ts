@@ -1,7 +1,7 @@
 // The host SDK: what a game server imports.
 export { codeName } from '../../protocols/codes.ts'
 export type { Codec } from '../codec.ts'
-export { bytes, json } from '../codec.ts'
+export { bytes, json, messagePack } from '../codec.ts'
 export { Refusal, SkewerError } from '../error.ts'
 export type { ActorRef } from './actor-ref.ts'
 export type { CallOptions, Context, GroupRef, Timer } from './context.ts'

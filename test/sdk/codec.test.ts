@@ -1,3 +1,4 @@
+import * as library from '@msgpack/msgpack'
 import t from 'tap'
 import type { Codec } from '../../sdk/codec.ts'
 import { bytes, json, messagePack } from '../../sdk/codec.ts'
@@ -45,4 +46,11 @@ t.test('a MessagePack library may fill its buffer again', async (t) => {
   const two = codec.encode(2)
   t.same([codec.decode(one), codec.decode(two)], [1, 2])
   t.equal(one.buffer.byteLength, 1)
+})
+
+t.test('MessagePack is what its library makes of it', async (t) => {
+  const codec = messagePack(library)
+  const value = { name: 'ana', at: [1, 2.5, -3], bytes: new Uint8Array([1, 2]), nothing: null }
+  t.same(codec.decode(codec.encode(value)), value)
+  t.equal(codec.decode(codec.encode(undefined)), undefined)
 })
