@@ -135,11 +135,11 @@ export class ClientCore {
     this.left()
   }
 
-  /** The connection is gone, or could not be made. */
-  lost(connection: number, now: number): void {
+  /** The connection is gone, or could not be made; `text` is what the carrier says of it. */
+  lost(connection: number, now: number, text = ''): void {
     this.enter(now)
     const it = this.dialer.byId(connection)
-    if (it !== undefined) this.dialer.lost(it, now)
+    if (it !== undefined) this.dialer.lost(it, text, now)
     this.wake()
     this.left()
   }

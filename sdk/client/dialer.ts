@@ -220,9 +220,9 @@ export class Dialer {
   }
 
   /** The carrier is gone. */
-  lost(connection: ClientConnection, now: number): void {
+  lost(connection: ClientConnection, text: string, now: number): void {
     connection.state = 'closed'
-    this.#gone(connection, code.ok, '', 0, now)
+    this.#gone(connection, code.ok, text, 0, now)
   }
 
   /** The gateway, or a host through it, broke the protocol: away from it, and elsewhere again (N3). */

@@ -53,7 +53,7 @@ export class Driver implements ClientEnvironment {
     for (const [connection, carrier] of [...this.#carriers]) {
       this.#carriers.delete(connection)
       carrier.destroy()
-      this.core.lost(connection, this.now())
+      this.core.lost(connection, this.now(), 'interrupted')
     }
   }
 
@@ -71,12 +71,12 @@ export class Driver implements ClientEnvironment {
 
   dial(connection: number, address: string): void {
     const { url, transport } = transportOf(address, this.#transports)
-    const lost = () => {
+    const lost = (text: string) => {
       this.#carriers.delete(connection)
-      this.core.lost(connection, this.now())
+      this.core.lost(connection, this.now(), text)
     }
     if (this.now() < this.#interruptedUntil) {
-      queueMicrotask(lost)
+      queueMicrotask(() => lost('interrupted'))
       return
     }
     const isOurs = () => this.#carriers.has(connection)
@@ -86,7 +86,7 @@ export class Driver implements ClientEnvironment {
         opened: (binding) => isOurs() && this.core.opened(connection, binding, this.now()),
         received: (bytes) => isOurs() && this.core.receive(connection, bytes, this.now()),
         drained: () => isOurs() && this.core.drained(connection, this.now()),
-        closed: () => isOurs() && lost(),
+        closed: (cause) => isOurs() && lost(cause instanceof Error ? cause.message : ''),
       },
       this.#transportOptions,
     )

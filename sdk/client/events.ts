@@ -56,7 +56,8 @@ export type ClientEvents = {
   state: ClientState
   /** Connected and authenticated; `resumed`: the session goes on. */
   welcomed: { session: string; user: string; resumed: boolean; gateway: string }
-  /** A connection ended, or could not be made; the client comes back by itself. Code 0, no name: it just went away. */
+  /** A connection ended, or could not be made; the client comes back by itself. Code 0, no name: it just went away,
+   * and `text` is what the system says of it. */
   disconnected: { gateway: string; code: number; name: string; text: string }
   /** The session is over and does not come back: its channels have ended before. */
   ended: { code: number; name: string; text: string }

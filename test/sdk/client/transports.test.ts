@@ -128,6 +128,10 @@ t.test('nobody there: the next address in order', async (t) => {
   const nobody = portOf(closed)
   await new Promise((resolve) => closed.close(resolve))
   const port = portOf(await serveSockets(t, new EchoGateway(), { host: '127.0.0.1', port: 0 }))
+  const lonely = connect({ gateways: [`tcp://127.0.0.1:${nobody}`], token: 'ana' })
+  const ended = await new Promise<{ text: string }>((resolve) => lonely.on('disconnected', resolve))
+  t.match(ended, { code: 0, text: /ECONNREFUSED/ })
+  await lonely.close({ timeoutMs: 0 })
   await echoes(t, [`tcp://127.0.0.1:${nobody}`, `ws://127.0.0.1:${nobody}/`, `tcp://127.0.0.1:${port}`])
 })
 
