@@ -12,6 +12,7 @@ import type { Host } from './host.ts'
 import type { Link } from './link.ts'
 import type { Outlet } from './outlet.ts'
 import type { ParkingPlace } from './parking.ts'
+import type { RouteTable } from './route-table.ts'
 import type { Session } from './session.ts'
 
 export const attachState = { placing: 0, parked: 1, attaching: 2, attached: 3, detached: 4 } as const
@@ -62,6 +63,8 @@ export class Attachment {
   ackedDown = 0
   /** Extra tokens for replay, one cell a rule, made when first needed (R6). */
   credit: Float64Array | undefined = undefined
+  /** The rules that the cells are of. */
+  creditOf: RouteTable | undefined = undefined
   quietForMs = 0
   windowCount = 0
   /** A run of refused numbers whose SKIP was not written yet (R1). */

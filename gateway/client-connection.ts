@@ -29,7 +29,7 @@ import type { Link } from './link.ts'
 import type { LooseCaller } from './loose-calls.ts'
 import { Outlet } from './outlet.ts'
 import { Announced, RouteEntry, ROUTES_MAX } from './route-numbers.ts'
-import type { Carrier, CarrierEvents } from './seams.ts'
+import type { Carrier, CarrierEvents, Entrance } from './seams.ts'
 import type { Session } from './session.ts'
 
 export const clientState = { greeting: 0, checking: 1, open: 2, closed: 3 } as const
@@ -47,6 +47,8 @@ const RETRY_MS = 1000
 
 export class ClientConnection implements CarrierEvents, FrameSink, Expiring, LooseCaller {
   readonly outlet: Outlet
+  /** The listener that it came in by. */
+  readonly entrance: Entrance | undefined
   state: (typeof clientState)[keyof typeof clientState] = clientState.greeting
   session: Session | undefined = undefined
   /** T1: the generations that this client may name: the one it has shown, up to the last issued here. */
@@ -72,12 +74,15 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
   readonly #handshake: ClientHandshake
   readonly #alive = new Deadline(this)
   #heardAt: number
+  /** As the client was told in WELCOME: a reload does not change what it keeps to. */
+  #heartbeatMs = 0
   #charges = CHARGE_BURST
   #chargedAt: number
   #looseOpen = 0
 
-  constructor(gateway: Gateway, carrier: Carrier, now: number) {
+  constructor(gateway: Gateway, carrier: Carrier, now: number, entrance?: Entrance) {
     this.#gateway = gateway
+    this.entrance = entrance
     this.outlet = new Outlet(gateway.turn, carrier, false)
     this.now = now
     this.openedAt = now
@@ -237,7 +242,8 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
   opened(now: number): void {
     this.state = clientState.open
     this.#splitter.frameBytesMax = this.#gateway.limits.frameBytesMax
-    this.#gateway.deadlines.set(this.#alive, now + 2 * this.#gateway.times.heartbeatMs)
+    this.#heartbeatMs = this.#gateway.times.heartbeatMs
+    this.#gateway.deadlines.set(this.#alive, now + 2 * this.#heartbeatMs)
   }
 
   /** T1: behind the first answer of a host the next ticket is issued. */
@@ -250,7 +256,7 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
       this.close(code.handshake_timeout, 'the handshake was not finished in time')
       return
     }
-    const silentAt = this.#heardAt + 2 * this.#gateway.times.heartbeatMs
+    const silentAt = this.#heardAt + 2 * this.#heartbeatMs
     if (now >= silentAt) this.close(code.idle, 'nothing was heard for two heartbeats')
     else this.#gateway.deadlines.set(this.#alive, silentAt)
   }

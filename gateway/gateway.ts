@@ -18,6 +18,7 @@ import { Attaches } from './attaches.ts'
 import { ClientConnection } from './client-connection.ts'
 import { Counters, cell } from './counters.ts'
 import { Deadlines, STALL_MS } from './deadlines.ts'
+import { Departures } from './departures.ts'
 import { Drain } from './drain.ts'
 import { Flow } from './flow.ts'
 import { Groups } from './groups.ts'
@@ -32,7 +33,7 @@ import { Parking } from './parking.ts'
 import { sealPin } from './pins.ts'
 import { RoutesDown } from './route-numbers.ts'
 import { RouteTable } from './route-table.ts'
-import type { Carrier, GatewayEnvironment } from './seams.ts'
+import type { Carrier, Entrance, GatewayEnvironment } from './seams.ts'
 import { Session } from './session.ts'
 import type { HostSnapshot, SessionSnapshot } from './snapshots.ts'
 import { hostSnapshot, sessionSnapshot } from './snapshots.ts'
@@ -100,9 +101,9 @@ export class Gateway {
 
   // ---- carriers ----
 
-  /** Takes a client's carrier; what is returned wants its events. */
-  accept(carrier: Carrier, now: number): ClientConnection {
-    const connection = new ClientConnection(this, carrier, now)
+  /** Takes a client's carrier, and where it came in; what is returned wants its events. */
+  accept(carrier: Carrier, now: number, entrance?: Entrance): ClientConnection {
+    const connection = new ClientConnection(this, carrier, now, entrance)
     this.connections.add(connection)
     this.counters.cells[cell.connectionsAccepted]++
     this.counters.cells[cell.connectionsOpen] = this.connections.size
@@ -239,7 +240,7 @@ export class Gateway {
     this.limits = settings.limits
     this.times = settings.times
     this.services = new Map(settings.services.map((service) => [service.name, service]))
-    this.routes = new RouteTable(settings.routes)
+    if (!this.routes.isMadeOf(settings.routes)) this.routes = new RouteTable(settings.routes)
     this.linkKey = new TextEncoder().encode(settings.linkKey ?? '')
     this.hostTable.set(settings.hosts, now)
   }
@@ -247,6 +248,13 @@ export class Gateway {
   /** Stops being ready and lets every client go within this time; `drain_finished` tells when none is left. */
   drain(withinMs: number, now: number): void {
     this.#drain ??= new Drain(this, withinMs, now)
+  }
+
+  /** Lets the clients go within this time that came in by a listener which is there no longer. */
+  drainEntrance(entrance: Entrance, withinMs: number, now: number): void {
+    const leaving = [...this.connections].filter((connection) => connection.entrance === entrance)
+    if (leaving.length === 0 || this.#drain !== undefined) return
+    new Departures(this, leaving, withinMs, 'the listener is there no longer', () => {}, now)
   }
 
   /** Takes a drain back; clients that were told to go may go all the same. */

@@ -187,9 +187,12 @@ export class Lanes {
 
   /** R6: replay has min(window, rate x quietFor) tokens more, a rule. */
   #takeCredit(attachment: Attachment, rule: Rule): boolean {
-    attachment.credit ??= new Float64Array(this.#gateway.routes.ruleCount).fill(-1)
-    const credit = attachment.credit
-    if (rule.index >= credit.length) return false
+    const routes = this.#gateway.routes
+    if (attachment.creditOf !== routes) {
+      attachment.credit = new Float64Array(routes.ruleCount).fill(-1)
+      attachment.creditOf = routes
+    }
+    const credit = attachment.credit!
     if (credit[rule.index] < 0) {
       const earned = (rule.rate!.perSecond * attachment.quietForMs) / 1000
       credit[rule.index] = Math.min(attachment.windowCount, earned)

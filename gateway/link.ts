@@ -82,6 +82,8 @@ export class Link implements CarrierEvents, FrameSink, Expiring, LooseCaller {
   readonly #splitter: FrameSplitter
   readonly #handshake: LinkHandshake
   readonly #beat = new Deadline(this)
+  /** The interval that is running: a reload changes the next one. */
+  #beatMs = 0
   #heardAt: number
 
   constructor(gateway: Gateway, host: Host, carrier: Carrier, now: number) {
@@ -309,7 +311,7 @@ export class Link implements CarrierEvents, FrameSink, Expiring, LooseCaller {
     this.state = linkState.open
     const limits = gateway.limits
     this.#splitter.frameBytesMax = Math.max(limits.frameBytesMax, limits.looseReplyBytesMax) + FRAME_EXTRA_BYTES
-    gateway.deadlines.set(this.#beat, now + gateway.times.linkHeartbeatMs)
+    this.#beatIn(now)
     gateway.counters.cells[cell.linksOpen]++
     gateway.env.observe({
       event: 'link_opened',
@@ -321,12 +323,11 @@ export class Link implements CarrierEvents, FrameSink, Expiring, LooseCaller {
   }
 
   expired(_deadline: Deadline, now: number): void {
-    const times = this.#gateway.times
     if (this.state === linkState.handshake) {
       this.close(code.handshake_timeout, 'the handshake was not finished in time', now)
       return
     }
-    if (now - this.#heardAt >= 2 * times.linkHeartbeatMs) {
+    if (now - this.#heardAt >= 2 * this.#beatMs) {
       this.close(code.idle, 'nothing was heard for two heartbeats', now)
       return
     }
@@ -336,7 +337,12 @@ export class Link implements CarrierEvents, FrameSink, Expiring, LooseCaller {
     }
     writePair(this.outlet.writer, linkKind.ping, Math.floor(now), Math.floor(this.rttMs))
     this.outlet.touch()
-    this.#gateway.deadlines.set(this.#beat, now + times.linkHeartbeatMs)
+    this.#beatIn(now)
+  }
+
+  #beatIn(now: number): void {
+    this.#beatMs = this.#gateway.times.linkHeartbeatMs
+    this.#gateway.deadlines.set(this.#beat, now + this.#beatMs)
   }
 
   /** Tells the host that this gateway goes: nothing new is begun over this link. */

@@ -19,11 +19,16 @@ const reservedRule: Rule = { index: -1, match: '$*', service: '', rate: undefine
 
 export class RouteTable {
   readonly ruleCount: number
+  readonly #routes: readonly RouteSettings[]
+  readonly #rules: Rule[] = []
+  /** Where the rules of this table stood in former ones. */
+  readonly #former = new WeakMap<RouteTable, Int32Array>()
   readonly #exact = new Map<string, Rule[]>()
   readonly #patterns: Pattern[] = []
 
   constructor(routes: readonly RouteSettings[]) {
     this.ruleCount = routes.length
+    this.#routes = routes
     for (const [index, route] of routes.entries()) {
       const rule: Rule = {
         index,
@@ -32,6 +37,7 @@ export class RouteTable {
         rate: route.rate,
         payloadBytesMax: route.payloadBytesMax ?? Infinity,
       }
+      this.#rules.push(rule)
       if (route.match.includes('*')) {
         this.#patterns.push({ parts: route.match.split('*'), rule })
       } else {
@@ -40,6 +46,23 @@ export class RouteTable {
         else same.push(rule)
       }
     }
+  }
+
+  /** Whether these routes would make the same table. */
+  isMadeOf(routes: readonly RouteSettings[]): boolean {
+    return JSON.stringify(routes) === JSON.stringify(this.#routes)
+  }
+
+  /** For each rule its place in a former table, -1 where it is new: what was counted there goes on here. */
+  placesIn(former: RouteTable): Int32Array {
+    let places = this.#former.get(former)
+    if (places === undefined) {
+      const index = new Map<string, number>()
+      for (const rule of former.#rules.toReversed()) index.set(ruleName(rule), rule.index)
+      places = Int32Array.from(this.#rules, (rule) => index.get(ruleName(rule)) ?? -1)
+      this.#former.set(former, places)
+    }
+    return places
   }
 
   /** The rule for this name on a channel of `service`; undefined: no such route (REJECT no_route). */
@@ -64,6 +87,9 @@ export class RouteTable {
     return found
   }
 }
+
+/** What makes a rule the same one after a reload; of two with one name the first. */
+const ruleName = ({ service, match }: Rule): string => `${service} ${match}`
 
 /** Whether `name` fits a pattern split at its `*`s, each standing for any run of characters. */
 function matches(parts: readonly string[], name: string): boolean {

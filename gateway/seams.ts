@@ -1,6 +1,7 @@
 // What the gateway core sees of the world: carriers of bytes, a clock, randomness, sealing, authentication. gateway/io
 // implements these on the OS, test/sim in virtual time. The core touches nothing else, so that the whole system runs in
 // one thread from one seed.
+import type { ListenerSettings } from '../config/settings.ts'
 
 /**
  * One mortal byte carrier to a client or a host. The core calls `write` at most once a turn and peer (at flush).
@@ -36,6 +37,11 @@ export interface CarrierEvents {
   drained(now: number): void
   /** The carrier is gone; called once, also after `close` and `destroy`. */
   closed(now: number): void
+}
+
+/** Where clients come in: a listener, which may be taken away while they are there. */
+export interface Entrance {
+  readonly settings: ListenerSettings
 }
 
 export type LoginResult =

@@ -22,10 +22,12 @@ export class Session {
     this.labels = labels
   }
 
-  /** The session's token buckets, one a rule; kept over re-attaches and connections, new with new rules. */
+  /** The session's token buckets, one a rule; kept over re-attaches, connections and reloads. */
   buckets(table: RouteTable): TokenBuckets {
     if (this.#buckets === undefined || this.#bucketsOf !== table) {
-      this.#buckets = new TokenBuckets(table.ruleCount)
+      const buckets = new TokenBuckets(table.ruleCount)
+      if (this.#buckets !== undefined) buckets.carry(this.#buckets, table.placesIn(this.#bucketsOf!))
+      this.#buckets = buckets
       this.#bucketsOf = table
     }
     return this.#buckets

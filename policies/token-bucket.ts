@@ -10,6 +10,15 @@ export class TokenBuckets {
     this.#at = new Float64Array(count).fill(-Infinity)
   }
 
+  /** Goes on where other buckets are: `places` has the index there of each bucket here, -1 for a new one. */
+  carry(from: TokenBuckets, places: Int32Array): void {
+    for (let i = 0; i < places.length; i++) {
+      if (places[i] === -1) continue
+      this.#tokens[i] = from.#tokens[places[i]]
+      this.#at[i] = from.#at[places[i]]
+    }
+  }
+
   /** Takes `amount` tokens from bucket `index`, or none when it has fewer. */
   take(index: number, perSecond: number, burst: number, amount: number, now: number): boolean {
     const passed = now - this.#at[index]

@@ -4,7 +4,7 @@ import { createHash, createHmac } from 'node:crypto'
 import type { Settings } from '../../config/settings.ts'
 import type { GatewayEvent } from '../../gateway/events.ts'
 import { Gateway } from '../../gateway/gateway.ts'
-import type { Carrier, CarrierEvents, GatewayEnvironment, LoginResult } from '../../gateway/seams.ts'
+import type { Carrier, CarrierEvents, Entrance, GatewayEnvironment, LoginResult } from '../../gateway/seams.ts'
 import { resumeProof } from '../../gateway/tickets.ts'
 import type { Attach, Attached, Welcome } from '../../protocols/client/frames.ts'
 import * as client from '../../protocols/client/frames.ts'
@@ -451,9 +451,9 @@ export class World {
     this.now = to
   }
 
-  client(address = '192.0.2.1'): TestClient {
+  client(address = '192.0.2.1', entrance?: Entrance): TestClient {
     const peer = new TestClient(this, address)
-    peer.carrier.events = this.gateway.accept(peer.carrier, this.now)
+    peer.carrier.events = this.gateway.accept(peer.carrier, this.now, entrance)
     this.turn()
     return peer
   }
