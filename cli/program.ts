@@ -34,7 +34,7 @@ export function buildProgram(finish: (code: number) => void): Command {
   withConfig(add(program, 'run', 'run the gateway in the foreground'))
     .addOption(new Option('--dev', 'without a file: development logins, on this machine only').conflicts('config'))
     .addOption(devOption('--service <names...>', 'services of --dev; default: arena'))
-    .addOption(devOption('--host <addresses...>', 'hosts of --dev; default: 127.0.0.1:7800'))
+    .addOption(devOption('--host <hosts...>', 'hosts of --dev, as name=address; default: host-1=127.0.0.1:7800'))
     .addOption(devOption('--tcp-port <port>', 'port of --dev; 0 for any free one; default: 7777').argParser(readPort))
     .addOption(devOption('--websocket-port <port>', 'port of --dev; default: 8080').argParser(readPort))
     .addOption(devOption('--admin-port <port>', 'port of --dev; default: 9902').argParser(readPort))

@@ -44,7 +44,7 @@ function developmentConfig(flags: RunFlags): LoadedFile {
   const hosts = flags.host ?? ['127.0.0.1:7800']
   const text = JSON.stringify({
     services: Object.fromEntries(services.map((name) => [name, { keys: 'any' }])),
-    hosts: hosts.map((address, i) => ({ name: `host-${i + 1}`, address })),
+    hosts: hosts.map(hostOf),
     listeners: [
       { transport: 'tcp', port: flags.tcpPort },
       { transport: 'websocket', port: flags.websocketPort },
@@ -54,6 +54,12 @@ function developmentConfig(flags: RunFlags): LoadedFile {
   })
   const loaded = loadSettingsText(text, { file: 'command line', directory: process.cwd() }, process.env)
   return { settings: settingsOf(loaded, 'the command line'), file: undefined }
+}
+
+/** `name=address`, or an address alone: a host must call itself what the gateway calls it, or its link is refused (L4). */
+function hostOf(written: string, i: number): { name: string; address: string } {
+  const [, name, address] = /^(?:([^=:/]+)=)?(.+)$/.exec(written) ?? []
+  return { name: name ?? `host-${i + 1}`, address: address ?? written }
 }
 
 /** Lines for people go to stderr: stdout is the log's. With --json, a first line there says where it listens. */
