@@ -7,14 +7,18 @@ import type { View } from './world.ts'
 const NAMES = ['ada', 'bo', 'cy', 'dee', 'eli', 'fay', 'gus', 'hal', 'ivy', 'jo', 'kim', 'lou']
 const LINES = ['mine!', 'good game', 'who took that?', 'brb', 'again?', 'so close']
 const STEER_MS = 100
+const SPEED = 0.5
+
+type Place = View['players'][number]
 
 const gateway = process.env.GATEWAY ?? 'tcp://127.0.0.1:7777'
 const count = Number(process.env.BOTS ?? 8)
 
-for (let i = 0; i < count; i++) startBot(NAMES[i % NAMES.length])
+for (let i = 0; i < count; i++) startBot(i)
 
-function startBot(name: string): void {
-  const client = connect({ gateways: [gateway], token: `bot-${name}`, codec: json })
+function startBot(index: number): void {
+  const name = NAMES[index % NAMES.length]
+  const client = connect({ gateways: [gateway], token: `bot-${index + 1}`, codec: json })
   const room = client.actor('arena', 'lobby')
   let view: View = { t: 0, players: [], coins: [] }
   let me = ''
@@ -40,23 +44,23 @@ function startBot(name: string): void {
   setInterval(() => {
     const own = view.players.find((player) => player[0] === me)
     if (own === undefined) return
-    const [dx, dy] = towardsCoin(own[2], own[3], view)
+    const [dx, dy] = towardsCoin(own, view)
     if (room.trySend('arena.steer', { n: sent + 1, dx, dy }) === 0) sent++
     if (Math.random() < 0.002) room.trySend('chat.say', { text: LINES[Math.floor(Math.random() * LINES.length)] })
   }, STEER_MS)
 }
 
-function towardsCoin(x: number, y: number, view: View): [number, number] {
-  let best = Number.POSITIVE_INFINITY
-  let dx = 0
-  let dy = 0
-  for (const [, cx, cy] of view.coins) {
+/** The nearest coin of those that nobody else is nearer to; without one, it stays where it is. */
+function towardsCoin([id, , x, y]: Place, { players, coins }: View): [number, number] {
+  let best = Infinity
+  let direction: [number, number] = [0, 0]
+  for (const [, cx, cy] of coins) {
     const distance = Math.hypot(cx - x, cy - y)
-    if (distance >= best) continue
+    if (distance === 0 || distance >= best) continue
+    if (players.some((other) => other[0] !== id && Math.hypot(cx - other[2], cy - other[3]) < distance)) continue
     best = distance
-    dx = (cx - x) / distance
-    dy = (cy - y) / distance
+    // Slower than a person, so that a person can win.
+    direction = [((cx - x) / distance) * SPEED, ((cy - y) / distance) * SPEED]
   }
-  // A little slower than a person, so that a person can win.
-  return [dx * 0.6, dy * 0.6]
+  return direction
 }

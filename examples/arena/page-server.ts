@@ -57,12 +57,13 @@ async function answer(options: PageOptions, request: IncomingMessage, response: 
   }
 }
 
-/** Only this page may kill: a POST whose Origin is the page's own. */
+/** Only this page may kill: a POST to loopback's own name, so that no other site's page can send it. */
 function kill(options: PageOptions, request: IncomingMessage, response: ServerResponse): void {
-  const origin = request.headers.origin
+  const { host = '', origin = `http://${host}` } = request.headers
+  const isLoopback = /^(127\.0\.0\.1|localhost)(:\d+)?$/.test(host)
   if (request.method !== 'POST') {
     send(response, 405, 'text/plain', 'POST only')
-  } else if (origin !== undefined && origin !== `http://${request.headers.host}`) {
+  } else if (!isLoopback || origin !== `http://${host}`) {
     send(response, 403, 'text/plain', 'not from here')
   } else {
     const killed = options.killGateway()

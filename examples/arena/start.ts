@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import path from 'node:path'
 import process from 'node:process'
+import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs, styleText } from 'node:util'
 import { startPage } from './page-server.ts'
@@ -13,6 +14,14 @@ import { startPage } from './page-server.ts'
 const here = path.dirname(fileURLToPath(import.meta.url))
 const root = path.join(here, '..', '..')
 const RESTART_MS = 300
+const SHORT_LIFE_MS = 2000
+const READY_MS = 10_000
+const STOP_MS = 3000
+const LOOK_MS = 50
+
+// Node strips the types of the page's sources, and calls that an experiment; players need not hear of it.
+process.removeAllListeners('warning')
+process.on('warning', (warning) => warning.name === 'ExperimentalWarning' || console.error(warning.stack))
 
 const { values } = parseArgs({
   options: {
@@ -47,7 +56,8 @@ async function portOf(option: 'page-port' | 'tcp-port' | 'ws-port' | 'host-port'
   return new Promise((resolve) => {
     const probe = createServer()
     probe.on('error', (error: NodeJS.ErrnoException) => {
-      fail(`port ${wanted} is busy (${error.code}); choose another with: npm start -- --${option} 0`)
+      const why = error.code === 'EADDRINUSE' ? 'is busy' : `cannot be had (${error.code})`
+      fail(`port ${wanted} ${why}; take a free one with: npm start -- --${option} 0`)
     })
     probe.listen(wanted, '127.0.0.1', () => {
       const { port } = probe.address() as { port: number }
@@ -77,7 +87,7 @@ function configFile(): string {
   return copy
 }
 
-type Part = { name: string; args: string[]; env?: Record<string, string>; ready?: string }
+type Part = { name: string; args: string[]; env?: Record<string, string> }
 
 const config = configFile()
 const parts: Record<string, Part> = {
@@ -85,7 +95,6 @@ const parts: Record<string, Part> = {
     name: 'host',
     args: [path.join(here, 'host.ts')],
     env: { LISTEN: `127.0.0.1:${ports.host}` },
-    ready: 'ready',
   },
   gateway: { name: 'gateway', args: [path.join(root, 'bin', 'skewer'), 'run', '--config', config] },
   bots: {
@@ -99,40 +108,71 @@ let isStopping = false
 let kills = 0
 
 function start(part: Part): void {
+  const startedAt = Date.now()
   const child = spawn(process.execPath, part.args, {
     cwd: root,
     env: { ...process.env, ...part.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   running.set(part.name, child)
-  child.stderr!.on('data', (data) => process.stderr.write(data))
-  child.stdout!.on('data', (data) => {
-    if (process.env.ARENA_VERBOSE) process.stdout.write(data)
-  })
+  const isShown = process.env.ARENA_VERBOSE !== undefined
+  child.stdout!.on('data', (data) => isShown && process.stdout.write(data))
+  // What the gateway says of itself is told once; of a start after a kill only what is wrong would be news.
+  child.stderr!.on('data', (data) => (isShown || !isSaid(String(data))) && process.stderr.write(data))
   child.on('exit', (exitCode, signal) => {
     running.delete(part.name)
     if (isStopping) return
-    console.log(styleText('yellow', `${part.name} ended (${signal ?? exitCode}); it starts again`))
+    // A part that cannot stay up is not started in a hurry.
+    const waitMs = Date.now() - startedAt < SHORT_LIFE_MS && signal !== 'SIGKILL' ? SHORT_LIFE_MS : RESTART_MS
     setTimeout(() => {
-      if (!isStopping) start(part)
-    }, RESTART_MS)
+      if (isStopping) return
+      console.log(styleText('yellow', `  ${part.name} ended (${signal ?? exitCode}) and starts again`))
+      start(part)
+    }, waitMs)
   })
 }
 
+/** Lines of a gateway that runs well, which the lines below say already. */
+function isSaid(text: string): boolean {
+  return text
+    .trim()
+    .split('\n')
+    .every((line) => / listens on | runs \(pid |: draining;|: stopped: /.test(line))
+}
+
+/** Until the gateway says that it has what it needs, its link to the host included. */
+async function ready(): Promise<void> {
+  const until = Date.now() + READY_MS
+  while (Date.now() < until && !isStopping) {
+    const isReady = await fetch(`http://127.0.0.1:${ports.admin}/ready`).then(
+      (response) => response.ok,
+      () => false,
+    )
+    if (isReady) return
+    await wait(LOOK_MS)
+  }
+}
+
 function stop(): void {
-  if (isStopping) process.exit(1)
+  if (isStopping) {
+    for (const child of running.values()) child.kill('SIGKILL')
+    process.exit(1)
+  }
   isStopping = true
-  for (const child of running.values()) child.kill('SIGTERM')
+  console.log('\n  everything stops')
+  // Players first: a gateway that drains waits for none then.
+  for (const child of [...running.values()].reverse()) child.kill('SIGTERM')
   const limit = setTimeout(() => {
     for (const child of running.values()) child.kill('SIGKILL')
-  }, 4000)
+  }, STOP_MS)
+  page.closeAllConnections()
   page.close()
-  const wait = setInterval(() => {
+  const looking = setInterval(() => {
     if (running.size > 0) return
-    clearInterval(wait)
+    clearInterval(looking)
     clearTimeout(limit)
     process.exit(0)
-  }, 50)
+  }, LOOK_MS)
 }
 
 start(parts.host)
@@ -145,17 +185,17 @@ const page = await startPage({
     const gateway = running.get('gateway')
     if (gateway === undefined) return false
     kills++
-    console.log(styleText('red', `kill -9 ${gateway.pid} (gateway), kill number ${kills}`))
+    console.log(styleText('red', `  kill -9 ${gateway.pid} (gateway), kill number ${kills}`))
     return gateway.kill('SIGKILL')
   },
 })
-process.on('SIGINT', stop)
-process.on('SIGTERM', stop)
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
+await ready()
 
 const bold = (text: string) => styleText('bold', text)
 console.log(`
   ${bold('arena')}     ${styleText('cyan', `http://127.0.0.1:${ports.page}`)}   open it in two windows
-  gateway   tcp://127.0.0.1:${ports.tcp}  ws://127.0.0.1:${ports.ws}/   admin http://127.0.0.1:${ports.admin}
+  gateway   tcp://127.0.0.1:${ports.tcp}  ws://127.0.0.1:${ports.ws}/  admin http://127.0.0.1:${ports.admin}
   host      arena-1 on 127.0.0.1:${ports.host}, ${values.bots} bots play
 
   Try: steer, then "kill -9 the gateway" on the page. Play goes on and the counters of lost, doubled and

@@ -6,6 +6,8 @@ export const STEP_MS = 50
 const SPEED = 220
 const REACH = 22
 const COINS = 14
+const APART = 34
+const EDGE = 16
 
 export type Player = {
   id: string
@@ -76,8 +78,11 @@ export class World {
     const seconds = STEP_MS / 1000
     const collected: Collected[] = []
     for (const player of this.players.values()) {
-      player.x = clamp(player.x + player.dx * SPEED * seconds, 12, FIELD.width - 12)
-      player.y = clamp(player.y + player.dy * SPEED * seconds, 12, FIELD.height - 12)
+      player.x += player.dx * SPEED * seconds
+      player.y += player.dy * SPEED * seconds
+    }
+    this.#separate()
+    for (const player of this.players.values()) {
       for (const coin of this.coins.values()) {
         if (Math.hypot(coin.x - player.x, coin.y - player.y) > REACH) continue
         this.coins.delete(coin.id)
@@ -98,6 +103,30 @@ export class World {
     const coins: View['coins'] = []
     for (const coin of this.coins.values()) coins.push([coin.id, Math.round(coin.x), Math.round(coin.y)])
     return { t: this.#ticks, players, coins }
+  }
+
+  /** Players push each other aside, as far as the walls let them. */
+  #separate(): void {
+    const players = [...this.players.values()]
+    for (let i = 0; i < players.length; i++) {
+      for (let j = i + 1; j < players.length; j++) {
+        const a = players[i]
+        const b = players[j]
+        const dx = b.x - a.x || 0.01 * (j - i)
+        const dy = b.y - a.y
+        const distance = Math.hypot(dx, dy)
+        if (distance >= APART) continue
+        const push = (APART - distance) / distance / 2
+        a.x -= dx * push
+        a.y -= dy * push
+        b.x += dx * push
+        b.y += dy * push
+      }
+    }
+    for (const player of players) {
+      player.x = clamp(player.x, EDGE, FIELD.width - EDGE)
+      player.y = clamp(player.y, EDGE, FIELD.height - EDGE)
+    }
   }
 
   #drop(): void {
