@@ -15,8 +15,11 @@ import { YAML_BYTES_MAX, YamlSource } from './yaml-source.ts'
 
 /** Either settings, perhaps with warnings, or at least one error (then `problems` holds the warnings too). */
 export type Loaded =
-  | { settings: Settings; warnings: Problem[]; problems?: undefined }
-  | { settings?: undefined; warnings?: undefined; problems: Problem[] }
+  | { settings: Settings; warnings: Problem[]; problems?: undefined; source?: SourceText }
+  | { settings?: undefined; warnings?: undefined; problems: Problem[]; source?: undefined }
+
+/** What was read from a file, and where its relative file names start. */
+export type SourceText = { text: string; directory: string }
 
 export type TextPlace = {
   /** How the text is called in complaints. */
@@ -40,8 +43,10 @@ export function loadSettings(file: string | undefined, env: NodeJS.ProcessEnv): 
     const { size, mode } = fs.statSync(file)
     if (size > YAML_BYTES_MAX) return { problems: [{ ...nowhere, what: 'is too large', expected: 'at most 1MiB' }] }
     const isReadableByOthers = process.platform !== 'win32' && (mode & 0o044) !== 0
-    const place = { file, directory: path.dirname(file), isReadableByOthers }
-    return loadSettingsText(fs.readFileSync(file, 'utf8'), place, env)
+    const directory = path.resolve(path.dirname(file))
+    const text = fs.readFileSync(file, 'utf8')
+    const loaded = loadSettingsText(text, { file, directory, isReadableByOthers }, env)
+    return loaded.settings === undefined ? loaded : { ...loaded, source: { text, directory } }
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException
     if (code === undefined) throw error

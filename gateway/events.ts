@@ -31,5 +31,14 @@ export type GatewayEvent =
   | { event: 'drain_started'; withinMs: number }
   | { event: 'drain_finished'; left: number }
   | { event: 'stalled'; ms: number }
+  /** Another configuration is in use; `changed` names the keys, the first of them where there are many. */
+  | { event: 'reloaded'; trigger: ReloadTrigger; changes: number; changed: string[] }
+  /** Nothing has changed; `problems` say file:line:column. */
+  | { event: 'reload_refused'; trigger: ReloadTrigger; reason: string; problems: string[] }
+  /** The configuration before the last reload is in use again. */
+  | { event: 'reload_rolled_back'; reason: string; changed: string[] }
+
+/** What asked for a reload. */
+export type ReloadTrigger = 'signal' | 'watch' | 'admin' | 'program'
 
 export type GatewayEventName = GatewayEvent['event']

@@ -61,9 +61,9 @@ export class Acceptor {
     })
   }
 
-  /** Rejects with an error that names the listener and what is wrong. */
-  listen(): Promise<{ host: string; port: number }> {
-    const { name, host, port, budget } = this.#options
+  /** Rejects with an error that names the listener and what is wrong. May be called again after `stop`. */
+  listen(port: number = this.#options.port): Promise<{ host: string; port: number }> {
+    const { name, host, budget } = this.#options
     const server = this.#server
     return new Promise((resolve, reject) => {
       const failed = (error: NodeJS.ErrnoException) => reject(new Error(listenError(name, host, port, error)))

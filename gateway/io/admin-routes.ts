@@ -1,7 +1,7 @@
 // What the admin interface answers: views of the gateway, and the few things that an operator may do to it. Each view is
 // made when asked for. More routes (limits, breakers, bans) are added to this list by those who own them.
 import { createHash } from 'node:crypto'
-import type { ListenerSettings } from '../../config/settings.ts'
+import { problemText } from '../../config/problems.ts'
 import { code, codeName } from '../../protocols/codes.ts'
 import { type Counters, cellNames, dropReasons } from '../counters.ts'
 import type { Gateway } from '../gateway.ts'
@@ -9,13 +9,13 @@ import { adminPage } from './admin-page.ts'
 import { type AdminAnswer, AdminProblem, type AdminRequest, type AdminRoute, json } from './admin-server.ts'
 import type { EventStream } from './event-stream.ts'
 import type { IoCounters } from './io-counters.ts'
+import type { ListenerView } from './listeners.ts'
 import type { ProcessSample } from './process-sample.ts'
+import type { ReloadOutcome } from './reload.ts'
 
 const SESSIONS_MAX = 1000
 const SESSIONS_DEFAULT = 100
 const DRAIN_MS_MAX = 24 * 3600 * 1000
-
-export type ListenerView = Pick<ListenerSettings, 'name' | 'transport' | 'security' | 'host' | 'port'>
 
 /** What the routes show and do. */
 export type AdminView = {
@@ -29,6 +29,7 @@ export type AdminView = {
   /** Without secrets. */
   config(): unknown
   drain(withinMs: number | undefined): void
+  reload(isDryRun: boolean): Promise<ReloadOutcome>
   quit(): void
   logLevel(level: string): boolean
 }
@@ -65,6 +66,7 @@ export function adminRoutes(view: AdminView): AdminRoute[] {
       view.drain(withinMs)
       return { status: 202, body: { draining: true, withinMs: withinMs ?? gateway.times.drainMs } }
     }),
+    post('/reload', async ({ query }) => reloadAnswer(await view.reload(isAsked(query, 'dryRun')))),
     post('/kick', ({ body }) => {
       if (typeof body.session !== 'string') throw new AdminProblem(400, 'session: the name of a session is expected')
       if (!gateway.kick(body.session, code.kicked)) throw new AdminProblem(404, 'no such session is connected here')
@@ -145,6 +147,23 @@ function config(view: AdminView, { ifNoneMatch }: AdminRequest): AdminAnswer {
   const body = view.config()
   const etag = `"${createHash('sha256').update(JSON.stringify(body)).digest('base64url').slice(0, 22)}"`
   return { status: ifNoneMatch === etag ? 304 : 200, body, headers: { ETag: etag } }
+}
+
+/** ?name, ?name=1 or ?name=true. */
+function isAsked(query: URLSearchParams, name: string): boolean {
+  const value = query.get(name)
+  return value !== null && value !== '0' && value !== 'false'
+}
+
+/** 422: what the file says cannot be put in use, and nothing has changed. */
+function reloadAnswer(outcome: ReloadOutcome): AdminAnswer {
+  if (outcome.outcome !== 'refused') {
+    const { warnings, ...rest } = outcome
+    return json({ ...rest, warnings: warnings.map(problemText) })
+  }
+  const { reason, problems, changes } = outcome
+  const body = { status: 422, error: reason, outcome: 'refused', problems: problems.map(problemText), changes }
+  return { status: 422, body }
 }
 
 function optionalNumber(body: Record<string, unknown>, name: string, max: number): number | undefined {

@@ -52,7 +52,7 @@ export class AdminProblem extends Error {
 export const json = (body: unknown): AdminAnswer => ({ status: 200, body })
 
 export class AdminServer {
-  readonly #settings: AdminSettings
+  #settings: AdminSettings
   readonly #routes: Map<string, AdminRoute>
   readonly #server: http.Server
 
@@ -82,6 +82,11 @@ export class AdminServer {
   /** Errors of routes that were not the asker's mistake. */
   onError(listener: (error: unknown) => void): void {
     this.#server.on('requestError', listener)
+  }
+
+  /** Who asks from now on brings this token. */
+  setToken(token: string | undefined): void {
+    this.#settings = { ...this.#settings, token }
   }
 
   listen(): Promise<{ host: string; port: number }> {

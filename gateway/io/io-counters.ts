@@ -17,4 +17,8 @@ export class IoCounters {
   dialsFailed = 0
   /** Sockets that ended with an error (reset, broken pipe, time-out). */
   socketErrors = 0
+  /** Configurations put in use while the gateway runs, refused, and taken back. */
+  reloads = 0
+  reloadsRefused = 0
+  reloadsRolledBack = 0
 }

@@ -18,7 +18,8 @@ export const monotonicNow = (): number => performance.now()
 
 export class Loop {
   #machine: Machine | undefined
-  readonly #flushDelayMs: number
+  /** A reload changes it. */
+  flushDelayMs: number
   #timer: NodeJS.Timeout | undefined
   /** When the timer fires; Infinity while there is none. */
   #firesAt = Infinity
@@ -38,7 +39,7 @@ export class Loop {
   }
 
   constructor(flushDelayMs: number) {
-    this.#flushDelayMs = flushDelayMs
+    this.flushDelayMs = flushDelayMs
   }
 
   start(machine: Machine): void {
@@ -66,7 +67,7 @@ export class Loop {
 
   /** The machine has something to write. */
   scheduleFlush(): void {
-    if (this.#flushDelayMs > 0) setTimeout(this.#flush, this.#flushDelayMs)
+    if (this.flushDelayMs > 0) setTimeout(this.#flush, this.flushDelayMs)
     else setImmediate(this.#flush)
   }
 }

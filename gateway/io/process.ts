@@ -5,15 +5,17 @@
 import { createHmac, randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import { redactedConfig } from '../../config/redacted.ts'
-import type { ListenerSettings, Settings } from '../../config/settings.ts'
+import type { SourceText } from '../../config/settings-from-yaml.ts'
+import type { Settings } from '../../config/settings.ts'
 import { code } from '../../protocols/codes.ts'
+import type { ReloadTrigger } from '../events.ts'
 import { Gateway } from '../gateway.ts'
 import { LogFile, type LogTarget } from '../observe/log.ts'
 import { Metrics } from '../observe/metrics.ts'
 import { Observer } from '../observe/observer.ts'
 import type { Authenticator, GatewayEnvironment } from '../seams.ts'
 import { ConnectionBudget } from './acceptor.ts'
-import { adminRoutes, type ListenerView } from './admin-routes.ts'
+import { adminRoutes } from './admin-routes.ts'
 import { AdminServer } from './admin-server.ts'
 import { authenticatorOf } from './authenticator.ts'
 import { EventStream } from './event-stream.ts'
@@ -21,17 +23,22 @@ import { connectionsFor, openFilesMax } from './file-limit.ts'
 import { IoCounters } from './io-counters.ts'
 import { ownKeys } from './key-file.ts'
 import { LinkDialer } from './link-dialer.ts'
+import { type ListenerAddress, Listeners } from './listeners.ts'
 import { Loop, monotonicNow } from './loop.ts'
 import { ProcessSampler } from './process-sample.ts'
-import { KeyRingSealer, keyRing } from './sealer.ts'
+import { Reload, type ReloadHome, type ReloadOutcome } from './reload.ts'
+import { type KeyRing, KeyRingSealer, keyRing } from './sealer.ts'
 import { LINGER_MS, OpenCarriers } from './stream-carrier.ts'
-import { type Listener, type ListenerHome, TcpListener } from './tcp-listener.ts'
-import { WebSocketListener } from './websocket-listener.ts'
+import type { ListenerHome } from './tcp-listener.ts'
 import { clientSlab } from './write-slab.ts'
 
 export type StartOptions = {
-  /** Named in the log. */
+  /** Named in the log, and read again by `reload`. */
   configFile?: string
+  /** What was read from it: kept in `stateDir` once the gateway is ready. */
+  source?: SourceText
+  /** What references in the file stand for when it is read again. Default: the environment of the process. */
+  env?: NodeJS.ProcessEnv
   /** Where the log goes instead of stdout. */
   logTarget?: LogTarget
   /** The process is the gateway's own: an error that nobody caught is logged and ends it with exit code 1. */
@@ -44,15 +51,17 @@ export type Ending = { code: 0 | 1 | 3; reason: string }
 export type RunningGateway = {
   gateway: Gateway
   /** Where it listens, with the ports it got where 0 was asked for. */
-  addresses: { name: string; transport: string; host: string; port: number }[]
+  readonly addresses: ListenerAddress[]
   /** `http://host:port` */
-  adminAddress?: string
+  readonly adminAddress?: string
   /** Stops accepting, lets every client go within this time (default: `times.drainMs`), then closes. */
   drain(withinMs?: number): Promise<void>
   /** Closes at once; clients come back elsewhere, or here when it runs again. */
   close(): Promise<void>
-  /** Reads certificates and ticket keys again; throws, and changes nothing, where one does not fit. */
-  reloadSecrets(settings: Settings): void
+  /** Reads the configuration file, its certificates and keys again; where it is refused, nothing has changed. */
+  reload(trigger: ReloadTrigger, isDryRun?: boolean): Promise<ReloadOutcome>
+  /** The same with settings that a program has made. */
+  configure(settings: Settings): Promise<ReloadOutcome>
   closed: Promise<Ending>
 }
 
@@ -76,7 +85,6 @@ export async function startGateway(settings: Settings, options: StartOptions = {
 
 class GatewayProcess implements RunningGateway {
   readonly gateway: Gateway
-  readonly addresses: RunningGateway['addresses'] = []
   adminAddress: string | undefined
   readonly closed: Promise<Ending>
   readonly #settings: Settings
@@ -90,7 +98,12 @@ class GatewayProcess implements RunningGateway {
   readonly #sampler = new ProcessSampler()
   readonly #sealer: KeyRingSealer
   readonly #dialer: LinkDialer
-  readonly #listeners: Listener[]
+  readonly #home: ListenerHome
+  readonly #listeners: Listeners
+  readonly #reload: Reload
+  #authenticator: Authenticator
+  /** T3: tickets were sealed with keys of the gateway's own. */
+  #hasOwnKeys: boolean
   readonly #admin: AdminServer | undefined
   readonly #version = packageVersion()
   #ended: (ending: Ending) => void = () => {}
@@ -103,40 +116,42 @@ class GatewayProcess implements RunningGateway {
     this.closed = new Promise((resolve) => {
       this.#ended = resolve
     })
+    this.#hasOwnKeys = settings.ticketKeys === undefined
     this.#sealer = new KeyRingSealer(settings.ticketKeys ?? ownKeys(settings.stateDir))
-    const authenticator = authenticatorOf(settings.auth)
+    this.#authenticator = authenticatorOf(settings.auth)
     this.#logFile = new LogFile(settings.log, options.logTarget)
     this.#observer = new Observer(this.#logFile.log, monotonicNow)
     this.#observer.watch((event) => this.#events.publish(event))
     this.#loop = new Loop(settings.times.linkFlushDelayMs)
-    this.gateway = new Gateway(settings, this.#environment(authenticator))
-    const home: ListenerHome = {
+    this.gateway = new Gateway(settings, this.#environment())
+    this.#home = {
       now: monotonicNow,
       poke: () => this.#loop.poke(),
       counters: this.#io,
       carriers: this.#carriers,
       clientSlab: clientSlab(),
-      budget: new ConnectionBudget(this.#connectionsMax(), this.#io),
+      budget: new ConnectionBudget(this.#connectionsMax(settings), this.#io),
       handshakeMs: settings.times.handshakeMs,
-      accept: (carrier, now) => this.gateway.accept(carrier, now),
+      accept: (carrier, now, entrance) => this.gateway.accept(carrier, now, entrance),
     }
     this.#dialer = new LinkDialer({
-      ...home,
+      ...this.#home,
       linkOpened: (host, carrier, now) => this.gateway.linkOpened(host, carrier, now),
       linkFailed: (host, why, now) => this.gateway.linkFailed(host, why, now),
     })
-    this.#listeners = settings.listeners.map((listener) => listenerOf(listener, home))
+    this.#listeners = new Listeners(settings.listeners, this.#home)
+    this.#reload = this.#makeReload()
     this.#admin = settings.admin.enabled ? this.#makeAdmin() : undefined
+  }
+
+  get addresses(): ListenerAddress[] {
+    return this.#listeners.addresses()
   }
 
   async start(): Promise<void> {
     const { log } = this.#logFile
-    for (const listener of this.#listeners) {
-      const { name, transport, security } = listener.settings
-      const address = { name, transport, ...(await listener.listen()) }
-      this.addresses.push(address)
-      log.info({ ...address, security }, 'listening')
-    }
+    await this.#listeners.listen()
+    for (const view of this.#listeners.views()) log.info(view, 'listening')
     if (this.#admin !== undefined) {
       const { host, port } = await this.#admin.listen()
       this.adminAddress = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
@@ -146,13 +161,15 @@ class GatewayProcess implements RunningGateway {
     if (this.#options.ownsProcess) this.#ownProcess()
     this.#loop.start(this.gateway)
     this.#sampler.reset()
+    this.#reload.begin(this.#options.source)
     log.info({ name: this.#settings.name, version: this.#version, config: this.#options.configFile }, 'skewer runs')
   }
 
   async drain(withinMs = this.gateway.times.drainMs): Promise<void> {
     if (!this.#isDraining) {
       this.#isDraining = true
-      for (const listener of this.#listeners) listener.stop()
+      this.#reload.stop()
+      this.#listeners.stop()
       this.#observer.watch((event) => {
         if (event.event === 'drain_finished') this.#drained(event.left)
       })
@@ -166,14 +183,53 @@ class GatewayProcess implements RunningGateway {
     await this.#close({ code: 0, reason: 'closed' })
   }
 
-  reloadSecrets(settings: Settings): void {
-    const ring = settings.ticketKeys && keyRing(settings.ticketKeys)
-    const changes = this.#listeners.map((listener) => {
-      const reloaded = settings.listeners.find(({ name }) => name === listener.settings.name)
-      return reloaded === undefined ? () => {} : listener.prepareReload(reloaded)
+  reload(trigger: ReloadTrigger, isDryRun = false): Promise<ReloadOutcome> {
+    return this.#reload.reload(trigger, isDryRun)
+  }
+
+  configure(settings: Settings): Promise<ReloadOutcome> {
+    return this.#reload.configure(settings)
+  }
+
+  #makeReload(): Reload {
+    const home: ReloadHome = {
+      settings: () => this.gateway.settings,
+      prepare: (settings) => this.#prepare(settings),
+      readiness: () => this.gateway.readiness(),
+      isEnding: () => this.#isDraining || this.#isClosing,
+      observe: this.#observer.observe,
+      warn: (what, error) => this.#logFile.log.warn({ err: error }, what),
+      now: monotonicNow,
+      counters: this.#io,
+    }
+    return new Reload(home, this.#options.configFile, this.#options.env ?? globalThis.process.env)
+  }
+
+  /** Makes all that another configuration needs, and rejects where it cannot; what it resolves with swaps in one turn. */
+  async #prepare(settings: Settings): Promise<() => void> {
+    const before = this.gateway.settings
+    const authenticator = authenticatorOf(settings.auth)
+    const ring = ringOf(settings, this.#hasOwnKeys)
+    this.#home.handshakeMs = settings.times.handshakeMs
+    const swapListeners = await this.#listeners.prepare(settings.listeners).catch((error: Error) => {
+      this.#home.handshakeMs = before.times.handshakeMs
+      throw error
     })
-    for (const change of changes) change()
-    if (ring !== undefined) this.#sealer.reload(ring)
+    return () => {
+      const now = monotonicNow()
+      const removed = swapListeners()
+      this.#authenticator = authenticator
+      this.#sealer.reload(ring)
+      this.#hasOwnKeys ||= settings.ticketKeys === undefined
+      this.#home.budget.connectionsMax = this.#connectionsMax(settings)
+      this.#loop.flushDelayMs = settings.times.linkFlushDelayMs
+      // What was set over the admin port stays until the file says something else.
+      if (settings.log.level !== before.log.level) this.#logFile.log.level = settings.log.level
+      this.#admin?.setToken(settings.admin.token)
+      this.gateway.configure(settings, now)
+      for (const listener of removed) this.gateway.drainEntrance(listener, settings.times.drainMs, now)
+      this.#loop.poke()
+    }
   }
 
   /** Gives back what a start that failed has taken. */
@@ -198,7 +254,8 @@ class GatewayProcess implements RunningGateway {
     }
     this.#isClosing = true
     const now = monotonicNow()
-    for (const listener of this.#listeners) listener.stop()
+    this.#reload.stop()
+    this.#listeners.stop()
     this.#dialer.stop()
     for (const connection of [...this.gateway.connections]) connection.close(code.going_away, 'the gateway ends')
     for (const link of [...this.gateway.links]) link.close(code.going_away, 'the gateway ends', now)
@@ -216,7 +273,7 @@ class GatewayProcess implements RunningGateway {
     this.#ended(ending)
   }
 
-  #environment(authenticator: Authenticator): GatewayEnvironment {
+  #environment(): GatewayEnvironment {
     return {
       now: monotonicNow,
       wallNow: Date.now,
@@ -229,7 +286,7 @@ class GatewayProcess implements RunningGateway {
       sealer: this.#sealer,
       authenticator: {
         login: (token, address, done) =>
-          authenticator.login(token, address, (result) => {
+          this.#authenticator.login(token, address, (result) => {
             done(result)
             this.#loop.poke()
           }),
@@ -241,8 +298,8 @@ class GatewayProcess implements RunningGateway {
     }
   }
 
-  #connectionsMax(): number {
-    const { connectionsMax } = this.#settings.limits
+  #connectionsMax(settings: Settings): number {
+    const { connectionsMax } = settings.limits
     const filesMax = openFilesMax()
     if (filesMax === undefined || connectionsFor(filesMax) >= connectionsMax) return connectionsMax
     const possible = connectionsFor(filesMax)
@@ -278,9 +335,10 @@ class GatewayProcess implements RunningGateway {
       version: this.#version,
       sample,
       metricsText: () => metrics.text(),
-      listeners: () => this.#listenerViews(),
+      listeners: () => this.#listeners.views(),
       config: () => redactedConfig(gateway.settings),
       drain: (withinMs) => void this.drain(withinMs),
+      reload: (isDryRun) => this.#reload.reload('admin', isDryRun),
       quit: () => this.#closeQuietly({ code: 0, reason: 'asked to quit' }),
       logLevel: (level) => {
         const { log } = this.#logFile
@@ -294,13 +352,6 @@ class GatewayProcess implements RunningGateway {
     return admin
   }
 
-  #listenerViews(): ListenerView[] {
-    return this.#listeners.map(({ settings }) => {
-      const { name, transport, security, host, port } = settings
-      return { name, transport, security, host, port: this.addresses.find((a) => a.name === name)?.port ?? port }
-    })
-  }
-
   /** State after an error that nobody foresaw is not trusted: the process ends, and clients attach elsewhere. */
   #ownProcess(): void {
     const died = (error: unknown) => {
@@ -312,12 +363,11 @@ class GatewayProcess implements RunningGateway {
   }
 }
 
-function listenerOf(settings: ListenerSettings, home: ListenerHome): Listener {
-  const { name, transport, security } = settings
-  if (security === 'noise') throw new Error(`listener ${name}: security noise is not there yet; use tls or none`)
-  if (transport === 'tcp') return new TcpListener(settings, home)
-  if (transport === 'websocket') return new WebSocketListener(settings, home)
-  throw new Error(`listener ${name}: transport ${transport} is not there yet; use tcp or websocket`)
+/** T3: what tickets are sealed and opened with. Keys of the gateway's own open what they have sealed as long as it runs. */
+function ringOf({ ticketKeys, stateDir }: Settings, hasOwnKeys: boolean): KeyRing {
+  if (ticketKeys === undefined) return keyRing(ownKeys(stateDir))
+  const ring = keyRing(ticketKeys)
+  return hasOwnKeys ? { current: ring.current, keys: [...ring.keys, ...keyRing(ownKeys(stateDir)).keys] } : ring
 }
 
 function packageVersion(): string {

@@ -1,6 +1,6 @@
 // Clients over TCP, plain or TLS: one Carrier each.
 import type { ListenerSettings } from '../../config/settings.ts'
-import type { Carrier, CarrierEvents } from '../seams.ts'
+import type { Carrier, CarrierEvents, Entrance } from '../seams.ts'
 import { Acceptor, type ConnectionBudget } from './acceptor.ts'
 import { type CarrierHome, StreamCarrier } from './stream-carrier.ts'
 import { TlsTerminator } from './tls-terminator.ts'
@@ -8,23 +8,27 @@ import { TlsTerminator } from './tls-terminator.ts'
 /** What a listener needs of the process. */
 export type ListenerHome = CarrierHome & {
   budget: ConnectionBudget
+  /** A reload changes it. */
   handshakeMs: number
-  /** A client has come: gives it to the core. */
-  accept(carrier: Carrier, now: number): CarrierEvents
+  /** A client has come by this listener: gives it to the core. */
+  accept(carrier: Carrier, now: number, entrance: Entrance): CarrierEvents
 }
 
 /** What the process does with a listener of any transport. */
-export interface Listener {
-  readonly settings: ListenerSettings
-  listen(): Promise<{ host: string; port: number }>
-  /** Reads certificates again; throws where they do not fit. What it returns puts them into use. */
+export interface Listener extends Entrance {
+  /** On its own port, or on this one. May be called again after `stop`. */
+  listen(port?: number): Promise<{ host: string; port: number }>
+  /**
+   * Takes settings that differ in certificates, path and origins only: reads certificates again; throws where they do not
+   * fit. What it returns puts them into use, for new connections.
+   */
   prepareReload(settings: ListenerSettings): () => void
   /** Stops accepting; open connections stay. */
   stop(): void
 }
 
 export class TcpListener implements Listener {
-  readonly settings: ListenerSettings
+  settings: ListenerSettings
   readonly #home: ListenerHome
   readonly #acceptor: Acceptor
   readonly #tls: TlsTerminator | undefined
@@ -54,12 +58,16 @@ export class TcpListener implements Listener {
     })
   }
 
-  listen(): Promise<{ host: string; port: number }> {
-    return this.#acceptor.listen()
+  listen(port?: number): Promise<{ host: string; port: number }> {
+    return this.#acceptor.listen(port)
   }
 
   prepareReload(settings: ListenerSettings): () => void {
-    return this.#tls?.prepareReload(settings.tls) ?? (() => {})
+    const secure = this.#tls?.prepareReload(settings.tls, this.#home.handshakeMs)
+    return () => {
+      secure?.()
+      this.settings = settings
+    }
   }
 
   stop(): void {
@@ -67,7 +75,7 @@ export class TcpListener implements Listener {
   }
 
   #carry(carrier: StreamCarrier): void {
-    carrier.start(this.#home.accept(carrier, this.#home.now()))
+    carrier.start(this.#home.accept(carrier, this.#home.now(), this))
     this.#home.poke()
   }
 }

@@ -15,7 +15,7 @@ import { judgeUpgrade, pathOf, refusalAnswer, upgradeAnswer } from './websocket-
 const HEADER_BYTES_MAX = 16 * 1024
 
 export class WebSocketListener implements Listener {
-  readonly settings: ListenerSettings
+  settings: ListenerSettings
   readonly #home: ListenerHome
   readonly #http: http.Server
   readonly #acceptor: Acceptor
@@ -53,12 +53,16 @@ export class WebSocketListener implements Listener {
     })
   }
 
-  listen(): Promise<{ host: string; port: number }> {
-    return this.#acceptor.listen()
+  listen(port?: number): Promise<{ host: string; port: number }> {
+    return this.#acceptor.listen(port)
   }
 
   prepareReload(settings: ListenerSettings): () => void {
-    return this.#tls?.prepareReload(settings.tls) ?? (() => {})
+    const secure = this.#tls?.prepareReload(settings.tls, this.#home.handshakeMs)
+    return () => {
+      secure?.()
+      this.settings = settings
+    }
   }
 
   stop(): void {
@@ -112,7 +116,7 @@ export class WebSocketListener implements Listener {
     if (!isTls) socket.off('close', budget.release)
     const released = isTls ? undefined : budget.release
     const carrier = new WebSocketCarrier(this.#home, socket, isTls, upgradeAnswer(request), released)
-    carrier.start(this.#home.accept(carrier, this.#home.now()))
+    carrier.start(this.#home.accept(carrier, this.#home.now(), this))
     if (head.length > 0) carrier.read(head)
     this.#home.poke()
   }

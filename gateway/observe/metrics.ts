@@ -38,7 +38,7 @@ export class Metrics {
   }
 
   #process(): void {
-    const { version } = this.#sources
+    const { version, io } = this.#sources
     let sample = this.#sources.sample()
     this.#gauge('skewer_info', 'The version that runs; always 1.', ['version'], () => [[{ version }, 1]])
     this.#one('skewer_ready', 'Whether /ready says yes.', () => (this.#sources.isReady() ? 1 : 0))
@@ -64,6 +64,11 @@ export class Metrics {
       'Share of the time since the last scrape in which the event loop was busy.',
       () => sample.utilization,
     )
+    this.#count('skewer_reloads_total', 'Configurations read while the gateway runs.', ['outcome'], () => [
+      [{ outcome: 'reloaded' }, io.reloads],
+      [{ outcome: 'refused' }, io.reloadsRefused],
+      [{ outcome: 'rolled_back' }, io.reloadsRolledBack],
+    ])
     this.#cell('skewer_stalls_total', 'Times that the process stood still for over a second.', 'stalls')
     this.#cell('skewer_flushes_total', 'Turns of the event loop in which something was written.', 'flushes')
   }

@@ -30,6 +30,9 @@ const levels: Record<GatewayEventName, Level> = {
   drain_started: 'info',
   drain_finished: 'info',
   stalled: 'warn',
+  reloaded: 'info',
+  reload_refused: 'error',
+  reload_rolled_back: 'error',
 }
 
 const LINES_PER_SECOND = 20

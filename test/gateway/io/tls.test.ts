@@ -115,10 +115,10 @@ t.test('a new certificate is served after a reload, and a wrong one changes noth
   const changed = structuredClone(settings)
   changed.listeners[0].tls = second
   changed.listeners[1].tls = { certFile: first.certFile, keyFile: second.keyFile }
-  t.throws(() => running.reloadSecrets(changed), /are not a certificate and its key/)
+  t.match(await running.configure(changed), { outcome: 'refused', reason: /are not a certificate and its key/ })
   t.equal(await served(), before)
   for (const listener of changed.listeners) listener.tls = second
-  running.reloadSecrets(changed)
+  t.match(await running.configure(changed), { outcome: 'reloaded' })
   t.not(await served(), before)
 })
 
@@ -132,7 +132,7 @@ t.test('a session is resumed by a ticket of TLS, also after a reload of the cert
     socket.resume()
   })
   socket.destroy()
-  running.reloadSecrets(settings)
+  t.match(await running.configure(settings), { outcome: 'reloaded', changes: [] })
   const again = await connected({ port, rejectUnauthorized: false, session })
   t.ok(again.isSessionReused())
   again.destroy()
