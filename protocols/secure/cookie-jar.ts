@@ -5,7 +5,10 @@ import { sameBytes } from '../link/proof.ts'
 import type { Hash } from './crypto.ts'
 import { COOKIE_BYTES } from './datagram-codec.ts'
 
-/** How often the owner should rotate. */
+/**
+ * How often a listener gives the jar a new secret, in ms.
+ * @public
+ */
 export const COOKIE_ROTATION_MS = 120_000
 
 export class CookieJar {
