@@ -230,34 +230,43 @@ t.test('path and origins of a WebSocket hold for new connections', async (t) => 
   t.equal((await fetch(`http://127.0.0.1:${port}/play`)).status, 426)
 })
 
-t.test('client certificates are asked for from a reload on, also of who could resume', async (t) => {
+t.test('client certificates are asked for from a reload on, and others of whoever could resume', async (t) => {
   const stage = new Stage(t)
-  makeCertificate(path.join(stage.folder, 'a.crt'), path.join(stage.folder, 'a.key'))
+  const pairOf = (name: string) => ({ cert: read(`${name}.crt`), key: read(`${name}.key`) })
+  const read = (name: string) => fs.readFileSync(path.join(stage.folder, name))
+  for (const name of ['a', 'b']) {
+    makeCertificate(path.join(stage.folder, `${name}.crt`), path.join(stage.folder, `${name}.key`))
+  }
   const listener = (more: string) =>
     `listeners: [{ transport: tcp, name: tcp, port: 0, tls: { certFile: a.crt, keyFile: a.key${more} } }]`
   await stage.start(t, listener(''))
-  /** Greeted by the gateway or not; in TLS 1.3 a refusal comes after the client's side is done. */
-  const greeted = (session?: Buffer): Promise<Buffer | undefined> =>
+  /** The TLS session of a client that was greeted; undefined: it was not. In TLS 1.3 a refusal comes late. */
+  const greeted = (options: tls.ConnectionOptions): Promise<Buffer | undefined> =>
     new Promise((resolve) => {
       const port = portOf(stage.running, 'tcp')
-      const socket = tls.connect({ host: '127.0.0.1', port, rejectUnauthorized: false, session })
-      let latest: Buffer | undefined
+      const socket = tls.connect({ host: '127.0.0.1', port, rejectUnauthorized: false, ...options })
+      let session: Buffer | undefined
       socket.on('session', (given) => {
-        latest = given
+        session = given
       })
-      socket.once('data', () => resolve(latest)).on('error', () => {})
-      socket.once('close', () => resolve(undefined))
-      socket.once('data', () => socket.destroy())
+      socket.once('close', () => resolve(undefined)).on('error', () => {})
+      socket.once('data', () => {
+        resolve(session)
+        socket.destroy()
+      })
     })
-  const session = await greeted()
-  t.ok(session)
+  t.ok(await greeted({}))
   t.match(await stage.reload(listener(', clientCaFile: a.crt')), {
     changes: [{ path: 'listeners[tcp].tls.clientCaFile', touches: 'newcomers' }],
   })
-  t.notOk(await greeted())
-  t.notOk(await greeted(session), 'a ticket of TLS from before is worth nothing')
+  t.notOk(await greeted({}))
+  const session = await greeted(pairOf('a'))
+  t.ok(session)
+  await stage.reload(listener(', clientCaFile: b.crt'))
+  t.notOk(await greeted({ session }), 'a ticket of TLS from before is worth nothing')
+  t.ok(await greeted(pairOf('b')))
   await stage.reload(listener(''))
-  t.ok(await greeted())
+  t.ok(await greeted({}))
 })
 
 t.test('T3: a key that is next opens, then seals, then opens as previous, then is forgotten', async (t) => {
@@ -342,12 +351,15 @@ t.test('a reload after which the gateway is not ready any more is taken back', a
 })
 
 t.test('a host that moves is away for a moment: that is no reason to go back', async (t) => {
-  const stage = await new Stage(t).start(t, 'reload: { rollbackWithin: 500ms }')
+  const stage = await new Stage(t).start(t, 'reload: { rollbackWithin: 900ms }')
+  const port = await freePort()
+  const address = `127.0.0.1:${port}`
+  await stage.reload(`reload: { rollbackWithin: 900ms }\nhosts: [{ name: local, address: "${address}" }]`)
+  t.notOk(stage.running.gateway.readiness().ready)
   const elsewhere = new ScriptedHost({ name: 'local' })
   t.teardown(() => elsewhere.close())
-  const address = await elsewhere.listen()
-  await stage.reload(`reload: { rollbackWithin: 500ms }\nhosts: [{ name: local, address: "${address}" }]`)
-  t.notOk(stage.running.gateway.readiness().ready)
+  await new Promise((resolve) => setTimeout(resolve, 250))
+  await elsewhere.listen(port)
   const lastGood = path.join(stage.folder, '.skewer/last-good.yaml')
   const isKept = () => fs.existsSync(lastGood) && fs.readFileSync(lastGood, 'utf8').includes(address)
   await eventually(isKept, 'the new configuration to be kept')
