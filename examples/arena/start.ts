@@ -2,7 +2,7 @@
 // page's kill button ends the gateway with SIGKILL; it is started again at once, and play goes on.
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import path from 'node:path'
 import process from 'node:process'
@@ -84,6 +84,7 @@ function configFile(): string {
   mkdirSync(folder, { recursive: true })
   const copy = path.join(folder, `arena-${ports.tcp}.yaml`)
   writeFileSync(copy, text)
+  process.on('exit', () => rmSync(copy, { force: true }))
   return copy
 }
 
