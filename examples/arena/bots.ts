@@ -18,7 +18,7 @@ for (let i = 0; i < count; i++) startBot(i)
 
 function startBot(index: number): void {
   const name = NAMES[index % NAMES.length]
-  const client = connect({ gateways: [gateway], token: `bot-${index + 1}`, codec: json })
+  const client = connect({ gateways: [gateway], token: `bot-${index + 1}`, codec: json, backoffMaxMs: 1000 })
   const room = client.actor('arena', 'lobby')
   let view: View = { t: 0, players: [], coins: [] }
   let me = ''

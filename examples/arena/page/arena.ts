@@ -24,7 +24,8 @@ const query = new URLSearchParams(location.search)
 const name = query.get('name') ?? `guest${Math.floor(Math.random() * 900 + 100)}`
 const gateways: string[] = await (await fetch('/gateways')).json()
 
-const client = connect({ gateways, token: name, codec: json })
+// The gateway is back within a second: nobody has to wait for the default of at most five.
+const client = connect({ gateways, token: name, codec: json, backoffMaxMs: 1000 })
 const room = client.actor('arena', query.get('room') ?? 'lobby')
 const canvas = byId('field') as HTMLCanvasElement
 const field = new Field(canvas)
