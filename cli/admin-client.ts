@@ -5,6 +5,7 @@ import process from 'node:process'
 import { loadSettings } from '../config/settings-from-yaml.ts'
 import { configFile } from './load.ts'
 import { Failure, exitCode } from './failure.ts'
+import { printProblems } from './output.ts'
 
 export type AdminFlags = { admin?: string; config?: string }
 export type AdminAnswer = { status: number; body: unknown }
@@ -61,9 +62,11 @@ function adminAddress(flags: AdminFlags): { url: string; token: string | undefin
   if (written !== undefined) return { url: checkedUrl(written), token }
   const file = configFile(flags)
   if (file === undefined) return { url: 'http://127.0.0.1:9902', token }
-  const { settings } = loadSettings(file, process.env)
-  if (!settings)
+  const { settings, problems } = loadSettings(file, process.env)
+  if (!settings) {
+    printProblems(problems)
     throw new Failure(`${file} does not say where the admin port is (\`skewer check\`); --admin does`, exitCode.usage)
+  }
   const { admin } = settings
   if (!admin.enabled) throw new Failure(`${file} has the admin port switched off`)
   const host =

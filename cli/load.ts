@@ -1,12 +1,13 @@
 // The configuration as commands get at it: found, loaded, its complaints told; a bad one ends the command with exit code 2.
 import process from 'node:process'
 import { findConfigFile } from '../config/find-config.ts'
-import { type Loaded, loadSettings } from '../config/settings-from-yaml.ts'
+import { lastGoodFile, loadLastGood } from '../config/last-good.ts'
+import { type Loaded, type SourceText, loadSettings } from '../config/settings-from-yaml.ts'
 import type { Settings } from '../config/settings.ts'
 import { Failure, exitCode } from './failure.ts'
 import { printProblems } from './output.ts'
 
-export type LoadedFile = { settings: Settings; file: string | undefined }
+export type LoadedFile = { settings: Settings; file: string | undefined; source?: SourceText }
 
 /** The file that flags, environment and folder name; undefined where the built-in configuration holds. */
 export function configFile(flags: { config?: string }): string | undefined {
@@ -15,7 +16,16 @@ export function configFile(flags: { config?: string }): string | undefined {
 
 export function loadConfig(flags: { config?: string }): LoadedFile {
   const file = configFile(flags)
-  return { settings: settingsOf(loadSettings(file, process.env), file ?? 'the built-in configuration'), file }
+  const loaded = loadSettings(file, process.env)
+  return { settings: settingsOf(loaded, file ?? 'the built-in configuration'), file, source: loaded.source }
+}
+
+/** The last good configuration of the file, or the one that `written` names; the file is what a reload reads. */
+export function loadLastGoodConfig(flags: { config?: string }, written: string | true): LoadedFile {
+  const file = configFile(flags)
+  const kept = written === true ? lastGoodFile(file) : written
+  const loaded = loadLastGood(kept, process.env)
+  return { settings: settingsOf(loaded, kept), file, source: loaded.source }
 }
 
 /** Warnings are told and let pass. */

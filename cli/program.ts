@@ -32,6 +32,12 @@ export function buildProgram(finish: (code: number) => void): Command {
     )
 
   withConfig(add(program, 'run', 'run the gateway in the foreground'))
+    .addOption(
+      new Option(
+        '--last-good [file]',
+        'start with the configuration that last worked: `last-good.yaml` of `stateDir`, or this file',
+      ).conflicts('dev'),
+    )
     .addOption(new Option('--dev', 'without a file: development logins, on this machine only').conflicts('config'))
     .addOption(devOption('--service <names...>', 'services of --dev; default: arena'))
     .addOption(devOption('--host <hosts...>', 'hosts of --dev, as name=address; default: host-1=127.0.0.1:7800'))
@@ -63,6 +69,11 @@ export function buildProgram(finish: (code: number) => void): Command {
   withConfig(add(config, 'dump', 'print the one in use, with defaults and without secrets')).action(
     does(async (flags) => (await import('./commands/config.ts')).config('dump', flags)),
   )
+
+  withAdmin(add(config, 'diff', 'say what differs between two files, or between the running gateway and a file'))
+    .argument('[fileA]', 'alone: compared with the running gateway; default: the one in use here')
+    .argument('[fileB]', 'compared with the first')
+    .action(does(async (a, b, flags) => (await import('./commands/reload.ts')).diff(a, b, flags)))
 
   withConfig(add(program, 'token', 'make a login for trying things out'))
     .requiredOption('-u, --user <name>', 'whose login')
@@ -98,6 +109,9 @@ export function buildProgram(finish: (code: number) => void): Command {
   withAdmin(add(host, 'list', 'list them')).action(
     does(async (flags) => (await import('./commands/operate.ts')).list('hosts', flags)),
   )
+  withAdmin(add(program, 'reload', 'have a gateway read its configuration again'))
+    .option('--dry-run', 'only say what would change')
+    .action(does(async (flags) => (await import('./commands/reload.ts')).reload(flags)))
   withAdmin(add(program, 'drain', 'tell the clients of a gateway to attach elsewhere, then end it'))
     .option('--within <duration>', 'how long they have; default: `times.drain`')
     .action(does(async (flags) => (await import('./commands/operate.ts')).drain(flags)))

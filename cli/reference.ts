@@ -35,10 +35,11 @@ skewer health && skewer session list # over the admin port
 | --- | --- |
 | SIGTERM, SIGINT | drain: stop accepting, tell clients to attach elsewhere, let them go, exit |
 | the second one | end at once |
+| SIGHUP | read the configuration file again; without one, end at once, as by default |
 
 ## The admin port
 
-\`health\`, \`stats\`, \`session\`, \`host\` and \`drain\` ask a running gateway: the one at \`--admin\`, else at \`$SKEWER_ADMIN\`, else
+\`health\`, \`stats\`, \`session\`, \`host\`, \`reload\`, \`config diff\` and \`drain\` ask a running gateway: the one at \`--admin\`, else at \`$SKEWER_ADMIN\`, else
 at what the configuration file says, else at http://127.0.0.1:9902. The token is \`$SKEWER_ADMIN_TOKEN\`, else the one of the
 configuration file; it is no option, because other users of the machine can read the arguments of a process.
 

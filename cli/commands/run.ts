@@ -1,16 +1,18 @@
 // `skewer run`: the gateway in the foreground. Says where it listens, then runs until it is told to stop: SIGTERM and
-// SIGINT drain (clients are told to go elsewhere), the second one ends it at once. The exit code is the gateway's.
+// SIGINT drain (clients are told to go elsewhere), the second one ends it at once; SIGHUP has it read its file again. The
+// exit code is the gateway's.
 import process from 'node:process'
 import { loadSettingsText } from '../../config/settings-from-yaml.ts'
 import type { RunningGateway } from '../../gateway/io/process.ts'
 import { Failure, exitCode } from '../failure.ts'
-import { type LoadedFile, loadConfig, settingsOf } from '../load.ts'
-import { printJson } from '../output.ts'
+import { type LoadedFile, loadConfig, loadLastGoodConfig, settingsOf } from '../load.ts'
+import { printJson, printProblems } from '../output.ts'
 import { packageVersion } from '../package-version.ts'
 
 export type RunFlags = {
   config?: string
   dev?: boolean
+  lastGood?: string | true
   service?: string[]
   host?: string[]
   tcpPort?: number
@@ -25,17 +27,25 @@ const REPEAT_MS = 300
 const LINGER_MS = 1000
 
 export async function run(flags: RunFlags): Promise<number> {
-  const { settings, file } = flags.dev ? developmentConfig(flags) : loadConfig(flags)
+  const { settings, file, source } = configOf(flags)
   const { startGateway } = await import('../../gateway/io/process.ts')
-  const running = await startGateway(settings, { configFile: file, ownsProcess: true }).catch((error: Error) => {
-    throw startFailure(error)
-  })
+  const running = await startGateway(settings, { configFile: file, source, ownsProcess: true }).catch(
+    (error: Error) => {
+      throw startFailure(error)
+    },
+  )
   // Whoever reads that it runs may stop it at once.
   const ending = stopped(running)
+  if (file !== undefined) process.on('SIGHUP', () => reload(running))
   announce(running, file, flags)
   const code = await ending
   setTimeout(() => process.exit(code), LINGER_MS).unref()
   return code
+}
+
+function configOf(flags: RunFlags): LoadedFile {
+  if (flags.dev) return developmentConfig(flags)
+  return flags.lastGood === undefined ? loadConfig(flags) : loadLastGoodConfig(flags, flags.lastGood)
 }
 
 /** Flags as a configuration: JSON is YAML, so they are checked as a file is. */
@@ -71,7 +81,8 @@ function announce(running: RunningGateway, file: string | undefined, flags: RunF
     printJson({ event: 'started', version, pid: process.pid, config: file ?? null, listeners: addresses, admin })
     return
   }
-  const config = flags.dev ? 'development configuration' : (file ?? 'built-in configuration')
+  const last = flags.lastGood === undefined ? '' : 'last good configuration of '
+  const config = flags.dev ? 'development configuration' : `${last}${file ?? 'built-in configuration'}`
   say(`${version} runs (pid ${process.pid}, ${config})`)
   for (const { name, transport, host, port } of addresses) {
     const scheme = transport === 'websocket' ? 'ws' : transport
@@ -100,6 +111,22 @@ async function stopped(running: RunningGateway): Promise<number> {
   process.off('SIGINT', stop)
   say(`stopped: ${reason}`)
   return code
+}
+
+function reload(running: RunningGateway): void {
+  running
+    .reload('signal')
+    .then((outcome) => {
+      if (outcome.outcome === 'refused') {
+        printProblems(outcome.problems)
+        say(`SIGHUP: nothing has changed: ${outcome.reason}`)
+      } else {
+        printProblems(outcome.warnings)
+        const paths = outcome.changes.map(({ path }) => path).join(', ')
+        say(`SIGHUP: reloaded, ${paths === '' ? 'nothing has changed' : `changed: ${paths}`}`)
+      }
+    })
+    .catch((error: Error) => say(`SIGHUP: the configuration could not be read: ${error.stack}`))
 }
 
 function drainThenClose(running: RunningGateway): void {

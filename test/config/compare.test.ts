@@ -1,4 +1,5 @@
 // What differs between two configurations, and what that touches.
+import fs from 'node:fs'
 import t from 'tap'
 import { effectRows } from '../../config/change-effects.ts'
 import { type Change, compareConfigs, compareSettings } from '../../config/compare.ts'
@@ -148,4 +149,9 @@ t.test('dumps can be compared as JSON that came from elsewhere', async (t) => {
   const dump = (text: string) => JSON.parse(JSON.stringify(redactedConfig(load(base + text))))
   t.same(compareConfigs(dump(''), dump('')), [])
   t.match(compareConfigs(dump(''), dump('log: { level: warn }')), [{ path: 'log.level' }])
+})
+
+t.test('docs/reload.md says of each key what its change touches', async (t) => {
+  const page = fs.readFileSync(new URL('../../docs/reload.md', import.meta.url), 'utf8')
+  for (const { keys, touches, effect } of effectRows) t.ok(page.includes(`| ${keys} | ${touches} | ${effect} |`), keys)
 })
