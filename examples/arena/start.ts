@@ -17,6 +17,7 @@ const RESTART_MS = 300
 const SHORT_LIFE_MS = 2000
 const READY_MS = 10_000
 const STOP_MS = 3000
+const TWICE_MS = 500
 const LOOK_MS = 50
 
 // Node strips the types of the page's sources, and calls that an experiment; players need not hear of it.
@@ -106,6 +107,7 @@ const parts: Record<string, Part> = {
 }
 const running: Map<string, ChildProcess> = new Map()
 let isStopping = false
+let stoppedAt = 0
 let kills = 0
 
 function start(part: Part): void {
@@ -156,10 +158,13 @@ async function ready(): Promise<void> {
 
 function stop(): void {
   if (isStopping) {
+    // From a terminal one Ctrl-C comes twice: from the terminal itself and from npm.
+    if (Date.now() - stoppedAt < TWICE_MS) return
     for (const child of running.values()) child.kill('SIGKILL')
     process.exit(1)
   }
   isStopping = true
+  stoppedAt = Date.now()
   console.log('\n  everything stops')
   // Players first: a gateway that drains waits for none then.
   for (const child of [...running.values()].reverse()) child.kill('SIGTERM')
