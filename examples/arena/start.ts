@@ -3,12 +3,12 @@
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import path from 'node:path'
 import process from 'node:process'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs, styleText } from 'node:util'
+import { freePort, refusalOf } from './free-port.ts'
 import { startPage } from './page-server.ts'
 
 const here = path.dirname(fileURLToPath(import.meta.url))
@@ -42,6 +42,7 @@ if (values.help) {
   process.exit(0)
 }
 
+const taken: Set<number> = new Set()
 const ports = {
   page: await portOf('page-port'),
   tcp: await portOf('tcp-port'),
@@ -54,17 +55,13 @@ const ports = {
 async function portOf(option: 'page-port' | 'tcp-port' | 'ws-port' | 'host-port' | 'admin-port'): Promise<number> {
   const wanted = Number(values[option])
   if (!Number.isInteger(wanted) || wanted < 0 || wanted > 65535) fail(`--${option} takes a port, not ${values[option]}`)
-  return new Promise((resolve) => {
-    const probe = createServer()
-    probe.on('error', (error: NodeJS.ErrnoException) => {
-      const why = error.code === 'EADDRINUSE' ? 'is busy' : `cannot be had (${error.code})`
-      fail(`port ${wanted} ${why}; take a free one with: npm start -- --${option} 0`)
-    })
-    probe.listen(wanted, '127.0.0.1', () => {
-      const { port } = probe.address() as { port: number }
-      probe.close(() => resolve(port))
-    })
-  })
+  if (wanted === 0) return freePort(taken)
+  const refusal = await refusalOf(wanted)
+  if (refusal !== undefined) {
+    const why = refusal === 'EADDRINUSE' ? 'is busy' : `cannot be had (${refusal})`
+    fail(`port ${wanted} ${why}; take a free one with: npm start -- --${option} 0`)
+  }
+  return wanted
 }
 
 function fail(text: string): never {

@@ -42,6 +42,7 @@ function run(options: string[]): { child: ChildProcess; said: () => string } {
 async function started(): Promise<Demo> {
   const { child, said } = run([...freePorts, '--bots', '3'])
   await until(() => said().includes('Ctrl-C') || child.exitCode !== null, 'the addresses')
+  if (child.exitCode !== null) throw new Error(`the demo ended (${child.exitCode}): ${said()}`)
   const ports = Array.from(said().matchAll(/127\.0\.0\.1:(\d+)/g), (match) => Number(match[1]))
   return { child, page: /http:\/\/127\.0\.0\.1:\d+/.exec(said())![0], ports, said }
 }

@@ -4,11 +4,11 @@ import type { ChildProcess } from 'node:child_process'
 import { fork, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import path from 'node:path'
 import process from 'node:process'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { freePort } from '../../examples/arena/free-port.ts'
 import type { FromHost, FromPlayers, ToHost, ToPlayers } from './messages.ts'
 import { LinkRelay } from './relay.ts'
 
@@ -233,19 +233,9 @@ function answer<M extends { kind: string }, K extends M['kind'] = M['kind']>(
 }
 
 async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(
-    Array.from(
-      { length: count },
-      () =>
-        new Promise<ReturnType<typeof createServer>>((resolve) => {
-          const server = createServer()
-          server.listen(0, '127.0.0.1', () => resolve(server))
-        }),
-    ),
-  )
-  const ports = servers.map((server) => (server.address() as { port: number }).port)
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))))
-  return ports
+  const ports: Set<number> = new Set()
+  while (ports.size < count) await freePort(ports)
+  return [...ports]
 }
 
 function configOf(name: string, tcp: number, ws: number, admin: number, hosts: number[], linkKey: string): string {
