@@ -1,6 +1,7 @@
 // Every command with its arguments and options, in the order of `skewer --help`. What a command does is loaded when it
 // runs, so that `--help`, `version` and `check` do not wait for what they do not need.
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
+import { limits, type RivalName, rivalNames, scenarioNames } from '../bench/options.ts'
 import { completion, shells } from './commands/completion.ts'
 import { packageVersion } from './package-version.ts'
 
@@ -116,6 +117,22 @@ export function buildProgram(finish: (code: number) => void): Command {
     .option('--within <duration>', 'how long they have; default: `times.drain`')
     .action(does(async (flags) => (await import('./commands/operate.ts')).drain(flags)))
 
+  add(program, 'bench', 'measure a gateway under load, with processes of its own')
+    .addArgument(new Argument('<scenario>', 'what is measured').choices(scenarioNames))
+    .option('--clients <count>', 'default: 100; idle: 1000', readWithin(limits.clients))
+    .option('--depth <count>', 'messages under way for each client; default of the echoes: 1', readWithin(limits.depth))
+    .option('--payload <bytes>', 'of a message; default: 64', readWithin(limits.payloadBytes))
+    .option(
+      '--rate <count>',
+      'messages a second of all; default of the echoes: one for each answer',
+      readWithin(limits.rate),
+    )
+    .option('--seconds <count>', 'how long each turn is measured; default: 5', readWithin(limits.seconds))
+    .option('--rounds <count>', 'how often each subject has its turn; default: 3', readWithin(limits.rounds))
+    .option('--warmup <seconds>', 'before each measuring; default: 2', readWithin(limits.warmupSeconds))
+    .option('--against <rivals>', `of tcp-echo: ${rivalNames.join(',')}, or some of them`, readRivals)
+    .action(does(async (scenario, flags) => (await import('./commands/bench.ts')).bench(scenario, flags)))
+
   program
     .command('completion')
     .description('print a script that completes commands in a shell')
@@ -141,4 +158,19 @@ function readPort(written: string): number {
   const port = Number(written)
   if (/^\d{1,5}$/.test(written) && port <= 65_535) return port
   throw new InvalidArgumentError('A port is a number from 0 to 65535.')
+}
+
+function readWithin({ min, max }: { min: number; max: number }): (written: string) => number {
+  return (written) => {
+    const value = Number(written)
+    if (/^\d{1,7}$/.test(written) && value >= min && value <= max) return value
+    throw new InvalidArgumentError(`It is a whole number from ${min} to ${max}.`)
+  }
+}
+
+function readRivals(written: string): RivalName[] {
+  const names = [...new Set(written.split(','))]
+  const isRival = (name: string): name is RivalName => rivalNames.some((rival) => rival === name)
+  if (names.every(isRival)) return names
+  throw new InvalidArgumentError(`The rivals are ${rivalNames.join(', ')}, parted by commas.`)
 }

@@ -1,0 +1,72 @@
+// The load tool: starts processes of its own in a temporary folder, runs a scenario in rounds, ends them and reports.
+// docs/performance.md says what the figures mean.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { availableParallelism, loadavg, tmpdir } from 'node:os'
+import path from 'node:path'
+import process from 'node:process'
+import { Crew } from './crew.ts'
+import { type BenchOptions, optionsOf, type ScenarioName } from './options.ts'
+import { missingRival } from './rival-process.ts'
+import { type Ratio, ratioOf, type Report, type Subject, subjectOf } from './report.ts'
+import { push, tcpEcho, wsEcho } from './scenarios/echo.ts'
+import { idle } from './scenarios/idle.ts'
+import { storm } from './scenarios/storm.ts'
+import type { Scenario } from './stage.ts'
+
+const scenarios: Record<ScenarioName, Scenario> = {
+  'tcp-echo': tcpEcho,
+  'ws-echo': wsEcho,
+  push,
+  idle,
+  storm,
+}
+
+export type BenchRun = {
+  scenario: ScenarioName
+  given: Partial<BenchOptions>
+  /** bin/skewer, which starts the gateways. */
+  launcher: string
+  say(text: string): void
+}
+
+/** @throws Error where there is no /proc, or where a process could not do its part */
+export async function runBench({ scenario, given, launcher, say }: BenchRun): Promise<Report> {
+  if (process.platform !== 'linux') throw new Error('the load tool reads /proc: it runs on Linux only')
+  const asked = optionsOf(scenario, given)
+  const missing = asked.against.flatMap((name) => (name === 'raw' ? [] : (missingRival(name) ?? [])))
+  const isMissing = (name: string) => missing.some((line) => line.startsWith(`${name} `))
+  const options = { ...asked, against: asked.against.filter((name) => !isMissing(name)) }
+  for (const line of missing) say(line)
+  const folder = mkdtempSync(path.join(tmpdir(), 'skewer-bench-'))
+  const crew = new Crew()
+  const loadAverage = Math.round(loadavg()[0] * 100) / 100
+  try {
+    const { rounds, violations } = await scenarios[scenario]({ crew, folder, launcher, say }, options)
+    const ratios = Object.entries(rounds)
+      .filter(([name]) => name !== 'skewer')
+      .map(([name, rival]) => ratioOf(name, rival, rounds.skewer))
+    return {
+      scenario,
+      options,
+      machine: { cpus: availableParallelism(), loadAverage, node: process.versions.node },
+      subjects: Object.entries(rounds).map(([name, own]) => subjectOf(name, own)),
+      ratios: ratios.filter((ratio): ratio is Ratio => ratio !== undefined),
+      missing,
+      violations,
+    }
+  } finally {
+    await crew.stop()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+/** What should be known beside the table: what limited the load where it was not what is measured. */
+export function remarksOf({ subjects, machine }: Report): string[] {
+  const remarks = subjects
+    .filter(({ limitedBy }) => limitedBy === 'generator' || limitedBy === 'host')
+    .map(({ name, limitedBy }: Subject) => `${name}: the ${limitedBy} was the limit; its messages/s are a lower bound`)
+  if (machine.loadAverage > machine.cpus / 2) {
+    remarks.push(`the machine was busy (load ${machine.loadAverage} on ${machine.cpus} cores): trust only ratios`)
+  }
+  return remarks
+}

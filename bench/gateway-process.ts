@@ -1,0 +1,75 @@
+// A gateway as its users start it: `skewer run` with a configuration in the run's own folder. Ports are free ones; a
+// gateway that was killed can be started again on those it had, with the keys it had.
+import { readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
+import process from 'node:process'
+import type { Crew, Program } from './crew.ts'
+
+const START_MS = 30_000
+
+type Started = { listeners: { transport: string; port: number }[]; admin: string }
+
+export class GatewayProcess {
+  tcpPort = 0
+  websocketPort = 0
+  readonly #crew: Crew
+  readonly #launcher: string
+  readonly #folder: string
+  readonly #name: string
+  readonly #hostAddress: string
+  #program: Program | undefined
+  #starts = 0
+
+  constructor(crew: Crew, launcher: string, folder: string, name: string, hostAddress: string) {
+    this.#crew = crew
+    this.#launcher = launcher
+    this.#folder = folder
+    this.#name = name
+    this.#hostAddress = hostAddress
+  }
+
+  get pid(): number {
+    return this.#program!.pid
+  }
+
+  /** Resolves when it is ready: its host is linked. */
+  async start(): Promise<void> {
+    const file = path.join(this.#folder, `${this.#name}.yaml`)
+    const log = path.join(this.#folder, `${this.#name}-${++this.#starts}.log`)
+    writeFileSync(file, this.#config(), { mode: 0o600 })
+    const args = [this.#launcher, 'run', '--config', file, '--json']
+    const program = this.#crew.program('the gateway', process.execPath, args, log)
+    this.#program = program
+    const line = await program.until(() => /^\{"event":"started".*\}$/m.exec(readFileSync(log, 'utf8'))?.[0], START_MS)
+    const { listeners, admin } = JSON.parse(line) as Started
+    this.tcpPort = listeners.find(({ transport }) => transport === 'tcp')!.port
+    this.websocketPort = listeners.find(({ transport }) => transport === 'websocket')!.port
+    const isReady = () =>
+      fetch(`${admin}/ready`).then(
+        ({ ok }) => ok || undefined,
+        () => undefined,
+      )
+    await program.until(isReady, START_MS)
+  }
+
+  kill(): Promise<void> {
+    return this.#program!.end()
+  }
+
+  /** JSON is YAML. The folder for keys is shared, so that any gateway of the run opens the tickets of another. */
+  #config(): string {
+    return JSON.stringify({
+      name: this.#name,
+      stateDir: path.join(this.#folder, 'state'),
+      listeners: [
+        { transport: 'tcp', port: this.tcpPort },
+        { transport: 'websocket', port: this.websocketPort },
+      ],
+      hosts: [{ name: 'echo', address: this.#hostAddress }],
+      services: { echo: { keys: 'any' } },
+      auth: { development: true },
+      admin: { port: 0 },
+      log: { level: 'error', format: 'json' },
+    })
+  }
+}

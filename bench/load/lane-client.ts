@@ -1,0 +1,205 @@
+// A cheap client of the gateway: LOGIN, ATTACH and then lane frames written by hand. It keeps the protocol (numbers in
+// order, the window W1, acknowledgements within 20 ms or a quarter of the window W3, PING and PONG) and nothing else: it
+// never comes back, so it keeps no copies. What breaks the order, or a gateway that refuses, fails the run.
+import {
+  clientKind,
+  openFrame,
+  PROTOCOL_VERSION,
+  readAnswer,
+  readAttached,
+  readClose,
+  readPair,
+  readWelcome,
+  writeAttach,
+  writeLogin,
+  writePair,
+  writeRoute,
+} from '../../protocols/client/frames.ts'
+import { codeName } from '../../protocols/codes.ts'
+import {
+  KIND_MASK,
+  LaneFrame,
+  laneKind,
+  readLaneHeader,
+  writeAck,
+  writeOneway,
+} from '../../protocols/wire/lane-frames.ts'
+import { FrameSplitter } from '../../protocols/wire/splitter.ts'
+import { Writer } from '../../protocols/wire/writer.ts'
+import { type LoadClient, type LoadEvents, readStamp, STAMP_BYTES, writeStamp } from './client.ts'
+import type { OpenStream, Stream } from './stream.ts'
+
+const FRAME_BYTES_MAX = 64 * 1024
+const NUMBER_MASK = 0xffff
+const ALIAS = 0
+const ROUTE = 0
+const EPOCH = 1
+const NO_BYTES = new Uint8Array(0)
+const encoder = new TextEncoder()
+
+export class LaneClient implements LoadClient {
+  readonly #name: string
+  readonly #events: LoadEvents
+  readonly #stream: Stream
+  readonly #payload: Uint8Array
+  readonly #splitter = new FrameSplitter(FRAME_BYTES_MAX)
+  readonly #writer = new Writer()
+  readonly #lane = new LaneFrame()
+  #isAttached = false
+  #isClosed = false
+  #windowCount = 0
+  #windowBytes = 0
+  #sent = 0
+  #acked = 0
+  #received = 0
+  #ackedOut = 0
+  #pingDueAt = Infinity
+  #heartbeatMs = Infinity
+
+  constructor(open: OpenStream, port: number, name: string, payloadBytes: number, events: LoadEvents) {
+    this.#name = name
+    this.#events = events
+    this.#payload = new Uint8Array(payloadBytes)
+    this.#stream = open(port, {
+      opened: () => {},
+      received: (bytes) => this.#receive(bytes),
+      closed: () => this.#fail('the gateway closed the connection'),
+    })
+  }
+
+  room(): number {
+    if (!this.#isAttached) return 0
+    const unacked = this.#sent - this.#acked
+    const byBytes = Math.floor(this.#windowBytes / this.#payload.length) - unacked
+    return Math.max(0, Math.min(this.#windowCount - unacked, byBytes))
+  }
+
+  send(stampUs: number): void {
+    writeStamp(this.#payload, stampUs)
+    writeOneway(this.#writer, ALIAS, ++this.#sent, ROUTE, this.#payload)
+  }
+
+  flush(): void {
+    if (this.#writer.at === 0) return
+    this.#stream.write(this.#writer.view())
+    this.#writer.clear()
+  }
+
+  tick(now: number): void {
+    if (!this.#isAttached) return
+    if (this.#received > this.#ackedOut) this.#acknowledge()
+    if (now >= this.#pingDueAt) {
+      this.#pingDueAt = now + this.#heartbeatMs
+      writePair(this.#writer, clientKind.ping, Math.floor(now), 0)
+    }
+    this.flush()
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#stream.close()
+  }
+
+  #receive(bytes: Uint8Array): void {
+    this.#splitter.receive(bytes, this)
+    if (this.#isClosed) return
+    const unacked = this.#received - this.#ackedOut
+    if (unacked > 0 && unacked >= this.#windowCount >>> 2) this.#acknowledge()
+    if (this.#isAttached) this.#events.turnEnded(this)
+    this.flush()
+  }
+
+  #acknowledge(): void {
+    this.#ackedOut = this.#received
+    writeAck(this.#writer, ALIAS, this.#received)
+  }
+
+  frame(bytes: Uint8Array, start: number, end: number): boolean {
+    const kind = bytes[start] & KIND_MASK
+    if (kind <= laneKind.unreliable) this.#lanes(bytes, start, end)
+    else this.#control(kind, bytes, start, end)
+    return !this.#isClosed
+  }
+
+  #lanes(bytes: Uint8Array, start: number, end: number): void {
+    const lane = this.#lane
+    if (!readLaneHeader(lane, bytes, start, end)) {
+      this.#fail('a lane frame is malformed')
+    } else if (lane.kind === laneKind.oneway) {
+      this.#hear(lane.number, bytes, lane.bodyStart, end)
+    } else if (lane.kind === laneKind.ack) {
+      this.#acked += (lane.number - this.#acked) & NUMBER_MASK
+    } else {
+      this.#fail(`a lane frame of kind ${lane.kind} was not expected`)
+    }
+  }
+
+  #hear(number: number, bytes: Uint8Array, start: number, end: number): void {
+    if (number !== ((this.#received + 1) & NUMBER_MASK)) {
+      this.#fail('a message was lost or doubled')
+    } else if (end - start < STAMP_BYTES) {
+      this.#fail('a message was cut')
+    } else {
+      this.#received++
+      this.#events.heard(this, readStamp(bytes, start))
+    }
+  }
+
+  #control(kind: number, bytes: Uint8Array, start: number, end: number): void {
+    const r = openFrame(bytes, start, end)
+    if (r === undefined) {
+      this.#fail('a frame is malformed')
+      return
+    }
+    const w = this.#writer
+    switch (kind) {
+      case clientKind.hello:
+        writeLogin(w, { version: PROTOCOL_VERSION, token: encoder.encode(this.#name), agent: 'skewer-bench' })
+        break
+      case clientKind.welcome: {
+        const welcome = readWelcome(r)!
+        this.#heartbeatMs = welcome.heartbeatMs
+        this.#attach(welcome.generation)
+        break
+      }
+      case clientKind.attached: {
+        const attached = readAttached(r)!
+        this.#windowCount = attached.windowCount
+        this.#windowBytes = attached.windowBytes
+        this.#isAttached = true
+        this.#pingDueAt = performance.now() + this.#heartbeatMs
+        writeRoute(w, clientKind.route, ROUTE, 'echo.say')
+        this.#events.ready(this)
+        break
+      }
+      case clientKind.ping:
+        writePair(w, clientKind.pong, readPair(r)!.first, Math.floor(performance.now()))
+        break
+      case clientKind.close:
+        this.#fail(`the gateway said ${codeName(readClose(r)?.code ?? 0)}`)
+        break
+      case clientKind.refused:
+        this.#fail(`an attach was refused: ${codeName(readAnswer(r)?.code ?? 0)}`)
+        break
+      case clientKind.reset:
+      case clientKind.stale:
+      case clientKind.spent:
+      case clientKind.detached:
+        this.#fail('the channel was detached')
+        break
+    }
+  }
+
+  #attach(ticketGeneration: number): void {
+    const end = crypto.getRandomValues(new BigUint64Array(1))[0]
+    const counters = { end, life: 0n, received: 0, settled: 0, acked: 0, sent: 0 }
+    const where = { alias: ALIAS, epoch: EPOCH, ticketGeneration, service: 'echo', key: this.#name }
+    writeAttach(this.#writer, { ...where, ...counters, pin: NO_BYTES, groups: [] })
+  }
+
+  #fail(why: string): void {
+    if (this.#isClosed) return
+    this.close()
+    this.#events.failed(why)
+  }
+}

@@ -1,0 +1,52 @@
+// What can be asked of a run, and what each scenario takes where nothing is said.
+export const scenarioNames = ['tcp-echo', 'ws-echo', 'push', 'idle', 'storm'] as const
+export type ScenarioName = (typeof scenarioNames)[number]
+
+/** Proxies, and `raw`: the generator straight at the echo, without anything between. */
+export const rivalNames = ['nginx', 'haproxy', 'raw'] as const
+export type RivalName = (typeof rivalNames)[number]
+export type ProxyName = Exclude<RivalName, 'raw'>
+
+export type BenchOptions = {
+  clients: number
+  /** Messages under way for each client. */
+  depth: number
+  payloadBytes: number
+  /** Messages a second of all clients together; 0: closed loop. */
+  rate: number
+  seconds: number
+  rounds: number
+  warmupSeconds: number
+  against: RivalName[]
+}
+
+export const limits = {
+  clients: { min: 1, max: 20_000 },
+  /** Well inside the window of 256 messages, acknowledgements under way included. */
+  depth: { min: 1, max: 128 },
+  /** The time of sending travels in the payload; a quarter of the window is the most of one message (W1). */
+  payloadBytes: { min: 8, max: 16_384 },
+  rate: { min: 0, max: 1_000_000 },
+  seconds: { min: 1, max: 3600 },
+  rounds: { min: 1, max: 100 },
+  warmupSeconds: { min: 0, max: 600 },
+} as const
+
+/** Messages a second for each client where none are said: games tick at 20 Hz. */
+const PUSHES_PER_CLIENT = 20
+const STORM_MESSAGES_PER_CLIENT = 10
+
+export function optionsOf(scenario: ScenarioName, given: Partial<BenchOptions>): BenchOptions {
+  const clients = given.clients ?? (scenario === 'idle' ? 1000 : 100)
+  const rates = { push: clients * PUSHES_PER_CLIENT, storm: clients * STORM_MESSAGES_PER_CLIENT }
+  return {
+    clients,
+    depth: given.depth ?? (scenario === 'tcp-echo' || scenario === 'ws-echo' ? 1 : limits.depth.max),
+    payloadBytes: given.payloadBytes ?? 64,
+    rate: given.rate ?? (scenario === 'push' || scenario === 'storm' ? rates[scenario] : 0),
+    seconds: given.seconds ?? 5,
+    rounds: given.rounds ?? 3,
+    warmupSeconds: given.warmupSeconds ?? 2,
+    against: given.against ?? [],
+  }
+}

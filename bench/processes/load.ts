@@ -1,0 +1,128 @@
+// The generator: connects its clients, keeps up the load, and measures between two moments of its own: messages, latencies,
+// and from /proc what each process has used in between.
+import process from 'node:process'
+import { monotonicUs } from '../clock.ts'
+import { Histogram, type HistogramCounts } from '../histogram.ts'
+import type { LoadClient, LoadEvents } from '../load/client.ts'
+import { LaneClient } from '../load/lane-client.ts'
+import { Pace } from '../load/pace.ts'
+import { RawClient } from '../load/raw-client.ts'
+import { openTcp, openWebSocket } from '../load/stream.ts'
+import { type Usage, usageOf } from '../process-usage.ts'
+import { answerWith } from '../worker.ts'
+
+export type LoadPlan = {
+  speaks: 'lanes-tcp' | 'lanes-websocket' | 'raw'
+  port: number
+  clients: number
+  payloadBytes: number
+  depth: number
+  /** Messages a second of all clients; 0: closed loop. */
+  rate: number
+  /** Whether clients send, or only hear what is sent to them. */
+  sends: boolean
+}
+/** Usage between the two moments by process, as they were named. */
+export type Measured = {
+  messages: number
+  elapsedUs: number
+  latencies: HistogramCounts
+  used: Record<string, Usage>
+}
+export type ToLoad =
+  | { kind: 'connect'; plan: LoadPlan }
+  | { kind: 'measure'; warmupMs: number; forMs: number; pids: Record<string, number> }
+
+const OPENING_MAX = 64
+const PACE_MS = 1
+/** Longest time a number stays unacknowledged (W3). */
+const ACK_MS = 20
+
+const latencies = new Histogram()
+const clients: LoadClient[] = []
+let pace: Pace | undefined
+let plan: LoadPlan | undefined
+let failure = ''
+let onReady = () => {}
+let onFailure = (_error: Error) => {}
+
+const events: LoadEvents = {
+  ready: () => onReady(),
+  heard(client, stampUs) {
+    latencies.record(monotonicUs() - stampUs)
+    pace?.heard(client)
+  },
+  turnEnded(client) {
+    pace?.turnEnded(client)
+    client.flush()
+  },
+  failed(why) {
+    failure ||= why
+    onFailure(new Error(why))
+  },
+}
+
+function open(i: number, { speaks, port, payloadBytes }: LoadPlan): LoadClient {
+  if (speaks === 'raw') return new RawClient(openTcp, port, payloadBytes, events)
+  const stream = speaks === 'lanes-tcp' ? openTcp : openWebSocket
+  return new LaneClient(stream, port, `c${process.pid}-${i}`, payloadBytes, events)
+}
+
+/** Some at a time: a thousand at once would be lost in the listener's backlog. */
+async function connect(given: LoadPlan): Promise<object> {
+  plan = given
+  let ready = 0
+  await new Promise<void>((resolve, reject) => {
+    const fill = () => {
+      while (clients.length < given.clients && clients.length - ready < OPENING_MAX) {
+        clients.push(open(clients.length, given))
+      }
+    }
+    onFailure = reject
+    onReady = () => {
+      ready++
+      if (ready === given.clients) resolve()
+      else fill()
+    }
+    fill()
+  })
+  setInterval(() => {
+    const now = performance.now()
+    for (const client of clients) client.tick(now)
+  }, ACK_MS)
+  return { connected: ready }
+}
+
+async function measure({ warmupMs, forMs, pids }: Extract<ToLoad, { kind: 'measure' }>): Promise<Measured> {
+  if (plan?.sends) {
+    pace = new Pace(clients, plan.depth, plan.rate)
+    pace.begin()
+    if (plan.rate > 0) setInterval(() => pace?.tick(), PACE_MS)
+  }
+  await wait(warmupMs)
+  const all = { ...pids, generator: process.pid }
+  latencies.clear()
+  const before = usages(all)
+  const startUs = monotonicUs()
+  await wait(forMs)
+  const elapsedUs = monotonicUs() - startUs
+  const messages = latencies.total
+  const used = usages(all)
+  for (const [name, usage] of Object.entries(used)) usage.cpuUs -= before[name].cpuUs
+  pace = undefined
+  return { messages, elapsedUs, latencies: latencies.counts(), used }
+}
+
+function usages(pids: Record<string, number>): Record<string, Usage> {
+  return Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, usageOf(pid)]))
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    if (failure !== '') reject(new Error(failure))
+    onFailure = reject
+    setTimeout(resolve, ms)
+  })
+}
+
+answerWith<ToLoad>((message) => (message.kind === 'connect' ? connect(message.plan) : measure(message)))

@@ -1,0 +1,99 @@
+// What a run found: figures of each round, their medians, and ratios to the gateway taken within each round, since what
+// else the machine does changes from one round to the next and not much within one.
+
+export type Limit = 'gateway' | 'proxy' | 'generator' | 'host' | 'rate' | 'none'
+
+/** One subject in one round. */
+export type Round = {
+  messages: number
+  elapsedUs: number
+  /** Of the process in the middle; undefined where there is none. */
+  cpuUs?: number
+  rssBytes?: number
+  p50Us: number
+  p99Us: number
+  limitedBy: Limit
+  /** Share of one core that the generator had. */
+  generatorShare: number
+  /** What only this scenario measures, by name with its unit. */
+  figures?: Record<string, number>
+}
+
+export type Subject = {
+  name: string
+  messages: number
+  messagesPerSecond: number
+  cpuUsPerMessage: number | null
+  p50Us: number
+  p99Us: number
+  rssBytes: number | null
+  limitedBy: Limit
+  generatorShare: number
+  figures: Record<string, number>
+}
+
+export type Spread = { median: number; min: number; max: number }
+/** `of` says of what: a rival's figure divided by skewer's. */
+export type Ratio = Spread & { name: string; of: 'cpuUsPerMessage' | 'messagesPerSecond' }
+
+export type Report = {
+  scenario: string
+  options: Record<string, unknown>
+  machine: { cpus: number; loadAverage: number; node: string }
+  subjects: Subject[]
+  ratios: Ratio[]
+  /** Rivals that could not take part, with what to install. */
+  missing: string[]
+  /** What was promised and not kept (storm). */
+  violations: string[]
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b)
+  const middle = sorted.length >>> 1
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}
+
+export function subjectOf(name: string, rounds: readonly Round[]): Subject {
+  const middle = (figure: (round: Round) => number | undefined): number | null => {
+    const values = rounds.map(figure).filter((value) => value !== undefined)
+    return values.length === rounds.length ? rounded(median(values)) : null
+  }
+  const names = Object.keys(rounds[0].figures ?? {})
+  return {
+    name,
+    messages: rounds.reduce((sum, round) => sum + round.messages, 0),
+    messagesPerSecond: middle(perSecond)!,
+    cpuUsPerMessage: middle(cpuUsPerMessage),
+    p50Us: middle(({ p50Us }) => p50Us)!,
+    p99Us: middle(({ p99Us }) => p99Us)!,
+    rssBytes: middle(({ rssBytes }) => rssBytes),
+    limitedBy: mostOften(rounds.map(({ limitedBy }) => limitedBy)),
+    generatorShare: middle(({ generatorShare }) => generatorShare)!,
+    figures: Object.fromEntries(names.map((key) => [key, middle(({ figures }) => figures?.[key]) ?? 0])),
+  }
+}
+
+/** A rival without a process of its own (raw) is compared by throughput. */
+export function ratioOf(name: string, rival: readonly Round[], own: readonly Round[]): Ratio | undefined {
+  const of = rival.every(({ cpuUs }) => cpuUs !== undefined) ? 'cpuUsPerMessage' : 'messagesPerSecond'
+  const figure = of === 'cpuUsPerMessage' ? cpuUsPerMessage : perSecond
+  const ratios = rival.map((round, i) => (figure(round) ?? 0) / (figure(own[i]) ?? 0)).filter(Number.isFinite)
+  if (ratios.length === 0) return undefined
+  const spread = { median: median(ratios), min: Math.min(...ratios), max: Math.max(...ratios) }
+  return { name, of, median: rounded(spread.median), min: rounded(spread.min), max: rounded(spread.max) }
+}
+
+export const perSecond = ({ messages, elapsedUs }: Round): number => (messages * 1e6) / elapsedUs
+
+export function cpuUsPerMessage({ messages, cpuUs }: Round): number | undefined {
+  return cpuUs === undefined || messages === 0 ? undefined : cpuUs / messages
+}
+
+function mostOften(limits: readonly Limit[]): Limit {
+  const count = (limit: Limit): number => limits.filter((other) => other === limit).length
+  return [...limits].sort((a, b) => count(b) - count(a))[0]
+}
+
+/** Three decimals are more than is known. */
+const rounded = (value: number): number => Math.round(value * 1000) / 1000

@@ -1,0 +1,89 @@
+// Proxies to be compared with, in front of a plain echo, with the configurations of rivals/. One that is not installed is
+// named with the Debian packages that bring it.
+import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import net from 'node:net'
+import path from 'node:path'
+import process from 'node:process'
+import { type Crew, freePort } from './crew.ts'
+import type { ProxyName } from './options.ts'
+
+const START_MS = 15_000
+/** Connections of the last turn that are not gone yet, and those that look whether it listens. */
+const SPARE = 500
+const FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/usr/local/bin']
+const NGINX_STREAM_MODULE = '/usr/lib/nginx/modules/ngx_stream_module.so'
+
+const proxies = {
+  nginx: {
+    config: new URL('./rivals/nginx.conf', import.meta.url),
+    debianPackages: 'nginx libnginx-mod-stream',
+    args: (file: string, folder: string) => ['-p', folder, '-c', file],
+  },
+  haproxy: {
+    config: new URL('./rivals/haproxy.cfg', import.meta.url),
+    debianPackages: 'haproxy',
+    args: (file: string) => ['-db', '-f', file],
+  },
+} as const
+
+/** What to install for it; undefined where it is there. */
+export function missingRival(name: ProxyName, searched = searchedFolders()): string | undefined {
+  return programOf(name, searched) === undefined
+    ? `${name} is missing: apt-get install ${proxies[name].debianPackages}`
+    : undefined
+}
+
+/** @returns the process and the port at which it proxies to `target` */
+export async function startProxy(crew: Crew, name: ProxyName, folder: string, target: number, clients: number) {
+  const port = await freePort()
+  const { config, args } = proxies[name]
+  const file = path.join(folder, path.basename(config.pathname))
+  const loadModule = existsSync(NGINX_STREAM_MODULE) ? `load_module ${NGINX_STREAM_MODULE};` : ''
+  const values: Record<string, string | number> = {
+    port,
+    target,
+    folder,
+    loadModule,
+    connections: clients + SPARE,
+    descriptors: 2 * (clients + SPARE),
+  }
+  const filled = readFileSync(config, 'utf8').replace(/\{\{(\w+)\}\}/g, (_, key: string) => String(values[key] ?? ''))
+  writeFileSync(file, filled)
+  const program = crew.program(
+    name,
+    programOf(name, searchedFolders())!,
+    args(file, folder),
+    path.join(folder, `${name}.log`),
+  )
+  await program.until(() => canConnect(port), START_MS)
+  return { pid: program.pid, port }
+}
+
+/** Debian puts daemons where the path of most users does not lead. */
+function searchedFolders(): string[] {
+  return [...(process.env.PATH ?? '').split(path.delimiter), ...FOLDERS]
+}
+
+function programOf(name: string, folders: readonly string[]): string | undefined {
+  return folders.map((folder) => path.join(folder, name)).find(isExecutable)
+}
+
+function isExecutable(file: string): boolean {
+  try {
+    accessSync(file, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function canConnect(port: number): Promise<true | undefined> {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, '127.0.0.1')
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(undefined))
+  })
+}

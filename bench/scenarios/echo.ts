@@ -1,0 +1,95 @@
+// tcp-echo, ws-echo and push: one load through the gateway and, where asked for, the same through its rivals. Everything
+// stays up for the whole run; in each round every subject has its turn, in an order that rotates.
+import { Histogram } from '../histogram.ts'
+import type { BenchOptions } from '../options.ts'
+import type { LoadPlan, Measured, ToLoad } from '../processes/load.ts'
+import type { PlainEchoStarted } from '../processes/plain-echo.ts'
+import type { Limit, Round } from '../report.ts'
+import { cpuUsPerMessage, perSecond } from '../report.ts'
+import { startProxy } from '../rival-process.ts'
+import { type Outcome, type Scenario, type Stage, startEchoHost, startGateway } from '../stage.ts'
+
+const START_MS = 30_000
+const CONNECT_MS = 120_000
+/** A process with this much of a core has no more to give. */
+const BUSY_SHARE = 0.9
+/** Below this share of the rate that was asked for, the load was not kept up. */
+const KEPT_SHARE = 0.95
+
+type Target = { name: string; speaks: LoadPlan['speaks']; port: number; pids: { middle?: number; host: number } }
+
+export const tcpEcho: Scenario = (stage, options) => run(stage, options, 'lanes-tcp', true)
+export const wsEcho: Scenario = (stage, options) => run(stage, options, 'lanes-websocket', true)
+export const push: Scenario = (stage, options) => run(stage, options, 'lanes-tcp', false)
+
+async function run(stage: Stage, options: BenchOptions, speaks: LoadPlan['speaks'], sends: boolean): Promise<Outcome> {
+  const pushRate = sends ? 0 : options.rate / options.clients
+  const host = await startEchoHost(stage, options, pushRate)
+  const gateway = await startGateway(stage, 'gateway', host.address)
+  const port = speaks === 'lanes-websocket' ? gateway.websocketPort : gateway.tcpPort
+  const targets: Target[] = [{ name: 'skewer', speaks, port, pids: { middle: gateway.pid, host: host.worker.pid } }]
+  targets.push(...(await rivals(stage, options)))
+  const rounds: Record<string, Round[]> = Object.fromEntries(targets.map(({ name }) => [name, []]))
+  for (let i = 0; i < options.rounds; i++) {
+    const turn = i % targets.length
+    for (const target of [...targets.slice(turn), ...targets.slice(0, turn)]) {
+      const round = await measure(stage, options, target, sends)
+      rounds[target.name].push(round)
+      const cpu = cpuUsPerMessage(round)?.toFixed(2) ?? '-'
+      stage.say(`round ${i + 1}: ${target.name} ${Math.round(perSecond(round))} messages/s, ${cpu} us of CPU each`)
+    }
+  }
+  return { rounds, violations: [] }
+}
+
+async function rivals(stage: Stage, { against, clients }: BenchOptions): Promise<Target[]> {
+  if (against.length === 0) return []
+  const worker = stage.crew.work('the plain echo', new URL('../processes/plain-echo.ts', import.meta.url))
+  const { port } = await worker.ask<PlainEchoStarted>({ kind: 'start' }, START_MS)
+  const host = worker.pid
+  const targets: Target[] = []
+  for (const name of against) {
+    if (name === 'raw') {
+      targets.push({ name, speaks: 'raw', port, pids: { host } })
+    } else {
+      const proxy = await startProxy(stage.crew, name, stage.folder, port, clients)
+      targets.push({ name, speaks: 'raw', port: proxy.port, pids: { middle: proxy.pid, host } })
+    }
+  }
+  return targets
+}
+
+/** A generator of its own for each turn: its connections are gone when another has its turn. */
+async function measure(stage: Stage, options: BenchOptions, target: Target, sends: boolean): Promise<Round> {
+  const { clients, payloadBytes, depth, rate, seconds, warmupSeconds } = options
+  const { name, speaks, port, pids } = target
+  const generator = stage.crew.work('the generator', new URL('../processes/load.ts', import.meta.url))
+  const plan = { speaks, port, clients, payloadBytes, depth, rate, sends }
+  await generator.ask({ kind: 'connect', plan } satisfies ToLoad, CONNECT_MS)
+  const [warmupMs, forMs] = [warmupSeconds * 1000, seconds * 1000]
+  const measure: ToLoad = { kind: 'measure', warmupMs, forMs, pids }
+  const measured = await generator.ask<Measured>(measure, warmupMs + forMs + START_MS)
+  await generator.end()
+  const { messages, elapsedUs, used } = measured
+  const latencies = new Histogram()
+  latencies.add(measured.latencies)
+  return {
+    messages,
+    elapsedUs,
+    cpuUs: used.middle?.cpuUs,
+    rssBytes: used.middle?.rssBytes,
+    p50Us: latencies.percentile(0.5),
+    p99Us: latencies.percentile(0.99),
+    limitedBy: limitOf(name, measured, rate),
+    generatorShare: used.generator.cpuUs / elapsedUs,
+  }
+}
+
+/** Who had no more to give. None: the cores, or the depth, were the limit. */
+function limitOf(name: string, { messages, elapsedUs, used }: Measured, rate: number): Limit {
+  if (rate > 0 && messages >= (rate * elapsedUs * KEPT_SHARE) / 1e6) return 'rate'
+  const isBusy = (process: string): boolean => (used[process]?.cpuUs ?? 0) >= elapsedUs * BUSY_SHARE
+  if (isBusy('middle')) return name === 'skewer' ? 'gateway' : 'proxy'
+  if (isBusy('generator')) return 'generator'
+  return isBusy('host') ? 'host' : 'none'
+}

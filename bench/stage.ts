@@ -1,0 +1,37 @@
+// What every scenario starts from: a folder of its own, an echo host, gateways in front of it.
+import type { Crew, Worker } from './crew.ts'
+import { GatewayProcess } from './gateway-process.ts'
+import type { BenchOptions } from './options.ts'
+import type { EchoHostStarted, ToEchoHost } from './processes/echo-host.ts'
+import type { Round } from './report.ts'
+
+const START_MS = 30_000
+
+export type Stage = {
+  crew: Crew
+  folder: string
+  /** bin/skewer. */
+  launcher: string
+  say(text: string): void
+}
+
+/** Rounds by subject, the gateway first; violations are promises that were not kept. */
+export type Outcome = { rounds: Record<string, Round[]>; violations: string[] }
+export type Scenario = (stage: Stage, options: BenchOptions) => Promise<Outcome>
+
+export async function startEchoHost(
+  stage: Stage,
+  { payloadBytes }: BenchOptions,
+  pushRate = 0,
+): Promise<{ worker: Worker; address: string }> {
+  const worker = stage.crew.work('the echo host', new URL('./processes/echo-host.ts', import.meta.url))
+  const start: ToEchoHost = { kind: 'start', pushRate, payloadBytes }
+  const { address } = await worker.ask<EchoHostStarted>(start, START_MS)
+  return { worker, address }
+}
+
+export async function startGateway(stage: Stage, name: string, hostAddress: string): Promise<GatewayProcess> {
+  const gateway = new GatewayProcess(stage.crew, stage.launcher, stage.folder, name, hostAddress)
+  await gateway.start()
+  return gateway
+}

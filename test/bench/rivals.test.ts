@@ -1,0 +1,24 @@
+// The same load through nginx and HAProxy, with the configurations that the load tool brings.
+// needs: nginx, haproxy
+import t from 'tap'
+import type { Report } from '../../bench/report.ts'
+import { skewer } from '../cli/skewer.ts'
+
+t.setTimeout(180_000)
+
+t.test('nginx and HAProxy are measured in the same rounds', async (t) => {
+  const args = ['--clients', '20', '--seconds', '1', '--rounds', '2', '--warmup', '0', '--against', 'nginx,haproxy']
+  const { code, stdout, stderr } = await skewer(['bench', 'tcp-echo', ...args, '--json'])
+  t.equal(code, 0, stderr)
+  const { subjects, ratios, missing } = JSON.parse(stdout) as Report
+  t.strictSame(missing, [])
+  for (const [i, name] of ['skewer', 'nginx', 'haproxy'].entries()) {
+    t.equal(subjects[i].name, name)
+    t.ok(subjects[i].messages > 100 && subjects[i].cpuUsPerMessage! > 0 && subjects[i].rssBytes! > 0, name)
+  }
+  for (const { name, of, median, min, max } of ratios) {
+    t.equal(of, 'cpuUsPerMessage')
+    t.ok(min > 0 && min <= median && median <= max, name)
+  }
+  t.equal(ratios.length, 2)
+})

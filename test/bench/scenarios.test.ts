@@ -1,0 +1,89 @@
+// Every scenario once, small: it works, its report has its fields, and it leaves nothing behind. How fast is no matter here.
+import fs from 'node:fs'
+import process from 'node:process'
+import t, { type Test } from 'tap'
+import type { Report } from '../../bench/report.ts'
+import { missingRival } from '../../bench/rival-process.ts'
+import { skewer } from '../cli/skewer.ts'
+
+/** Many processes, on a machine that may be busy. */
+t.setTimeout(180_000)
+
+const small = ['--clients', '20', '--seconds', '2', '--rounds', '1', '--warmup', '0', '--json']
+const needsProc = { skip: process.platform === 'linux' ? false : 'reads /proc' }
+
+async function report(t: Test, args: string[]): Promise<{ report: Report; stderr: string }> {
+  const folder = t.testdir({})
+  const env = { TMPDIR: folder }
+  const { code, stdout, stderr } = await skewer(['bench', ...args, ...small], { env })
+  t.equal(code, 0, stderr)
+  t.strictSame(fs.readdirSync(folder), [], 'nothing is left behind')
+  const report: Report = JSON.parse(stdout)
+  t.match(report, { scenario: args[0], options: { clients: 20, rounds: 1 }, missing: [], violations: [] })
+  t.match(report.machine, { cpus: Number, loadAverage: Number, node: process.versions.node })
+  for (const subject of report.subjects) {
+    for (const field of ['messages', 'messagesPerSecond', 'p50Us', 'p99Us', 'generatorShare'] as const) {
+      t.ok(Number.isFinite(subject[field]), `${subject.name} has ${field}`)
+    }
+    t.type(subject.limitedBy, 'string')
+  }
+  return { report, stderr }
+}
+
+for (const scenario of ['tcp-echo', 'ws-echo', 'push'] as const) {
+  t.test(`${scenario} tells what a message costs`, needsProc, async (t) => {
+    const { subjects } = (await report(t, [scenario])).report
+    t.equal(subjects.length, 1)
+    const [subject] = subjects
+    t.equal(subject.name, 'skewer')
+    t.ok(subject.messages > 100, `${subject.messages} messages`)
+    t.ok(subject.cpuUsPerMessage! > 0)
+    t.ok(subject.rssBytes! > 1e6)
+    t.ok(subject.p50Us > 0 && subject.p50Us <= subject.p99Us)
+  })
+}
+
+t.test('tcp-echo beside an echo without a gateway gives a ratio', needsProc, async (t) => {
+  const { subjects, ratios } = (await report(t, ['tcp-echo', '--against', 'raw'])).report
+  t.strictSame(
+    subjects.map(({ name }) => name),
+    ['skewer', 'raw'],
+  )
+  t.match(subjects[1], { cpuUsPerMessage: null, rssBytes: null })
+  t.match(ratios, [{ name: 'raw', of: 'messagesPerSecond', median: Number, min: Number, max: Number }])
+})
+
+t.test('an open loop keeps its rate', needsProc, async (t) => {
+  const { subjects } = (await report(t, ['tcp-echo', '--rate', '500', '--depth', '100'])).report
+  t.equal(subjects[0].limitedBy, 'rate')
+  t.ok(subjects[0].messages > 800 && subjects[0].messages < 1200, `${subjects[0].messages} messages in 2 s`)
+})
+
+t.test('idle tells what a session costs', needsProc, async (t) => {
+  const { figures, rssBytes } = (await report(t, ['idle'])).report.subjects[0]
+  t.equal(figures.sessions, 20)
+  t.ok(Number.isFinite(figures.rssBytesPerSession) && Number.isFinite(figures.cpuUsPerSessionSecond))
+  t.ok(rssBytes! > 1e6)
+})
+
+t.test('storm: everybody comes back and nothing is lost, doubled or out of order', needsProc, async (t) => {
+  const { figures, messages } = (await report(t, ['storm'])).report.subjects[0]
+  t.match(figures, { lost: 0, doubled: 0, reordered: 0 })
+  t.ok(messages > 100, `${messages} messages`)
+  t.ok(figures.reattachP50Ms > 0 && figures.reattachP50Ms <= figures.reattachMaxMs)
+})
+
+t.test('a rival that is not there is named with its package', async (t) => {
+  const empty = [t.testdir({})]
+  t.equal(missingRival('haproxy', empty), 'haproxy is missing: apt-get install haproxy')
+  t.equal(missingRival('nginx', empty), 'nginx is missing: apt-get install nginx libnginx-mod-stream')
+})
+
+t.test('wrong usage is told before anything is started', async (t) => {
+  const bad = async (...args: string[]) => (await skewer(['bench', ...args])).stderr
+  t.match(await bad(), /missing required argument 'scenario'/)
+  t.match(await bad('tcp-ecko'), /Allowed choices are tcp-echo, ws-echo, push, idle, storm/)
+  t.match(await bad('tcp-echo', '--payload', '7'), /whole number from 8 to 16384/)
+  t.match(await bad('tcp-echo', '--against', 'apache'), /The rivals are nginx, haproxy, raw/)
+  t.match(await bad('push', '--against', 'nginx'), /--against is of tcp-echo only/)
+})
