@@ -80,5 +80,5 @@ export interface GatewayEnvironment {
   observe(event: GatewayEvent): void
 }
 
-/** Filled by gateway/observe/events.ts: one flat record per kind of event. */
+/** Filled by gateway/events.ts: one flat record per kind of event. */
 export type GatewayEvent = import('./events.ts').GatewayEvent

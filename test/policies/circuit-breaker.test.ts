@@ -1,0 +1,240 @@
+// Circuit breakers: when they open, what they let through while half open, what one client can do to others, and that
+// opossum, which knows error rates only, opens and closes at the same requests.
+import { mock } from 'node:test'
+import Opossum from 'opossum'
+import t from 'tap'
+import type { BreakerChange, CircuitBreakerSettings } from '../../policies/circuit-breaker.ts'
+import { CircuitBreaker, pass } from '../../policies/circuit-breaker.ts'
+
+const settings: CircuitBreakerSettings = {
+  errorRate: 0.5,
+  slowRate: 1,
+  slowAfterMs: Infinity,
+  consecutiveFailures: Infinity,
+  volume: 10,
+  windowMs: 1000,
+  openMs: 500,
+  openMsMax: 4000,
+  probes: 2,
+}
+
+function breakerOf(changes: Partial<CircuitBreakerSettings> = {}) {
+  const told: BreakerChange[] = []
+  const breaker = new CircuitBreaker({ ...settings, ...changes }, (change) => told.push(change), 0)
+  return { breaker, told }
+}
+
+/** So many requests at one time, each of another client. */
+function requests(breaker: CircuitBreaker, outcome: 'well' | 'failed' | number, count: number, now: number): void {
+  for (let i = 0; i < count; i++) {
+    const as = breaker.ask(now)
+    if (as === pass.refused) continue
+    breaker.record(as, outcome === 'failed', typeof outcome === 'number' ? outcome : 1, nextClient++, now)
+  }
+}
+let nextClient = 0
+
+t.test('it opens above the error rate, not at it, and not before the volume', async (t) => {
+  const { breaker, told } = breakerOf()
+  requests(breaker, 'failed', 9, 0)
+  t.equal(breaker.state, 'closed', 'nine are below the volume')
+  requests(breaker, 'well', 9, 0)
+  t.equal(breaker.state, 'closed')
+  requests(breaker, 'well', 1, 0)
+  requests(breaker, 'failed', 1, 0)
+  t.equal(breaker.state, 'closed', '10 of 20 is the rate, not above it')
+  requests(breaker, 'failed', 1, 0)
+  t.equal(breaker.state, 'open')
+  t.same(told, [{ from: 'closed', to: 'open', reason: '11 of 21 requests failed' }])
+  t.equal(breaker.ask(0), pass.refused)
+  t.equal(breaker.refusals, 1)
+  t.equal(breaker.retryMs(100), 400)
+})
+
+t.test('what is older than the window does not count', async (t) => {
+  const { breaker } = breakerOf()
+  requests(breaker, 'failed', 9, 0)
+  t.same(breaker.counts(999), { total: 9, failed: 9, slow: 0 })
+  t.same(breaker.counts(1000), { total: 0, failed: 0, slow: 0 })
+  requests(breaker, 'failed', 9, 1000)
+  t.equal(breaker.state, 'closed')
+  requests(breaker, 'failed', 1, 500)
+  t.equal(breaker.state, 'open', 'a clock that went backwards forgets nothing')
+  t.same(breaker.counts(1e9), { total: 0, failed: 0, slow: 0 })
+})
+
+t.test('slow requests open it by their own rate', async (t) => {
+  const { breaker, told } = breakerOf({ slowAfterMs: 200, slowRate: 0.3 })
+  requests(breaker, 199, 14, 0)
+  requests(breaker, 200, 6, 0)
+  t.equal(breaker.state, 'closed', '6 of 20 is the rate')
+  requests(breaker, 200, 1, 0)
+  t.equal(breaker.state, 'open')
+  t.equal(told[0].reason, '7 of 21 requests took 200 ms or longer')
+})
+
+t.test('failures in a row open it below any volume, and one that goes well begins anew', async (t) => {
+  const { breaker } = breakerOf({ consecutiveFailures: 4, volume: 1000 })
+  requests(breaker, 'failed', 3, 0)
+  requests(breaker, 'well', 1, 0)
+  requests(breaker, 'failed', 3, 0)
+  t.equal(breaker.state, 'closed')
+  requests(breaker, 'failed', 1, 0)
+  t.equal(breaker.state, 'open')
+})
+
+t.test('half open lets so many probes through as are wanted, and closes when all went well', async (t) => {
+  const { breaker, told } = breakerOf()
+  requests(breaker, 'failed', 10, 0)
+  t.equal(breaker.ask(499), pass.refused)
+  t.equal(breaker.refuses(499), true)
+  t.equal(breaker.refuses(500), false)
+  t.same([breaker.ask(500), breaker.ask(500), breaker.ask(500)], [pass.probe, pass.probe, pass.refused])
+  breaker.record(pass.ordinary, true, 1, 1, 500)
+  t.equal(breaker.state, 'half_open', 'an outcome from before it opened decides nothing')
+  breaker.record(pass.probe, false, 1, 1, 510)
+  t.equal(breaker.state, 'half_open')
+  breaker.record(pass.probe, false, 1, 2, 510)
+  t.equal(breaker.state, 'closed')
+  t.same(
+    told.map(({ to }) => to),
+    ['open', 'half_open', 'closed'],
+  )
+  requests(breaker, 'failed', 9, 511)
+  t.equal(breaker.state, 'closed', 'what had opened it is forgotten')
+})
+
+t.test('a probe that fails opens it for twice as long, up to a bound; a slow probe is a failed one', async (t) => {
+  const { breaker } = breakerOf({ openMsMax: 1500, slowAfterMs: 100 })
+  requests(breaker, 'failed', 10, 0)
+  breaker.record(breaker.ask(500), true, 1, 0, 500)
+  t.equal(breaker.retryMs(500), 1000)
+  breaker.record(breaker.ask(1500), false, 100, 0, 1500)
+  t.equal(breaker.retryMs(1500), 1500)
+  breaker.record(breaker.ask(3000), true, 1, 0, 3000)
+  t.equal(breaker.retryMs(3000), 1500)
+  requests(breaker, 'well', 2, 4500)
+  t.equal(breaker.state, 'closed')
+  requests(breaker, 'failed', 10, 4500)
+  t.equal(breaker.retryMs(4500), 500)
+})
+
+t.test('probes that nobody answers, or that are given back, do not keep it half open for ever', async (t) => {
+  const { breaker } = breakerOf()
+  requests(breaker, 'failed', 10, 0)
+  t.same([breaker.ask(500), breaker.ask(500), breaker.ask(1499)], [pass.probe, pass.probe, pass.refused])
+  t.equal(breaker.ask(1500), pass.probe, 'after a second, at least, others are tried')
+  t.equal(breaker.ask(1500), pass.probe)
+  t.equal(breaker.ask(1500), pass.refused)
+  breaker.giveBack(pass.probe)
+  t.equal(breaker.ask(1500), pass.probe)
+})
+
+t.test('one client opens it neither by rate nor by failures in a row, however often it fails', async (t) => {
+  for (const changes of [{}, { errorRate: 0.1, volume: 40 }, { consecutiveFailures: 3 }, { volume: 4 }]) {
+    const { breaker } = breakerOf(changes)
+    for (let now = 0; now < 20_000; now += 3) {
+      const as = breaker.ask(now)
+      if (as !== pass.refused) breaker.record(as, true, 1, 7, now)
+      if (changes.consecutiveFailures === undefined || now % 9 === 0) breaker.record(pass.ordinary, false, 1, 8, now)
+      if (breaker.state !== 'closed') break
+    }
+    t.equal(breaker.state, 'closed', JSON.stringify(changes))
+  }
+  const { breaker } = breakerOf()
+  for (let i = 0; i < 100; i++) breaker.record(pass.ordinary, true, 1, i % 7, 0)
+  t.equal(breaker.state, 'open', 'seven do')
+})
+
+t.test('the operator opens, closes and gives it back', async (t) => {
+  const { breaker, told } = breakerOf()
+  breaker.force('open', 0)
+  t.equal(breaker.ask(1e6), pass.refused)
+  t.equal(breaker.refuses(1e6), true)
+  breaker.force('closed', 0)
+  requests(breaker, 'failed', 100, 0)
+  t.equal(breaker.state, 'forced_closed')
+  t.equal(breaker.ask(0), pass.ordinary)
+  breaker.force('auto', 0)
+  t.equal(breaker.state, 'closed')
+  requests(breaker, 'failed', 10, 0)
+  t.equal(breaker.state, 'open')
+  t.same(
+    told.map(({ to }) => to),
+    ['forced_open', 'forced_closed', 'closed', 'open'],
+  )
+})
+
+t.test('other thresholds take effect at once, and its state stays', async (t) => {
+  const { breaker } = breakerOf()
+  requests(breaker, 'failed', 8, 0)
+  breaker.configure({ ...settings, volume: 9 }, 0)
+  requests(breaker, 'failed', 1, 0)
+  t.equal(breaker.state, 'open')
+  breaker.configure({ ...settings, windowMs: 50 }, 0)
+  t.equal(breaker.state, 'open')
+  t.equal(breaker.counts(0).total, 0)
+})
+
+t.test('it refuses, opens and tries again at the same requests as opossum', async (t) => {
+  let openings = 0
+  for (let seed = 1; seed <= 40; seed++) {
+    const { ours, theirs, hasOpened } = await runBoth(seed)
+    t.same(ours, theirs, `seed ${seed}`)
+    if (hasOpened) openings++
+  }
+  t.ok(openings > 20, `${openings} of 40 traces opened`)
+})
+
+/** One random trace through both, until the first close: opossum goes on counting what ours forgets then. */
+async function runBoth(seed: number): Promise<{ ours: string[]; theirs: string[]; hasOpened: boolean }> {
+  let state = seed
+  const random = (): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return state / 2 ** 32
+  }
+  mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: 0 })
+  const opossum = new Opossum(async (isFailed: boolean) => (isFailed ? Promise.reject(new Error('failed')) : 1), {
+    timeout: false,
+    errorThresholdPercentage: 50,
+    volumeThreshold: 10,
+    rollingCountTimeout: 1000,
+    rollingCountBuckets: 10,
+    resetTimeout: 500,
+    rollingPercentilesEnabled: false,
+    enableSnapshots: false,
+  })
+  const { breaker } = breakerOf({ probes: 1, openMsMax: 500 })
+  const badness = 0.3 + random() * 0.4
+  const ours: string[] = []
+  const theirs: string[] = []
+  let now = 0
+  try {
+    for (let i = 0; i < 400; i++) {
+      // Never on the edge of a bucket: opossum's timer and the request would be due together.
+      const step = Math.floor(random() * 40)
+      now += step
+      mock.timers.tick(step)
+      if (now % 100 === 0) {
+        now++
+        mock.timers.tick(1)
+      }
+      const isFailed = random() < badness
+      const as = breaker.ask(now)
+      ours.push(`${now} ${as === pass.refused ? 'refused' : 'passed'}`)
+      theirs.push(`${now} ${opossum.opened && !opossum.halfOpen ? 'refused' : 'passed'}`)
+      if (as === pass.refused) continue
+      breaker.record(as, isFailed, 0, i, now)
+      await opossum.fire(isFailed).catch(() => {})
+      if (as === pass.probe && !isFailed) {
+        ours.push(breaker.state)
+        theirs.push(opossum.closed ? 'closed' : 'not closed')
+        break
+      }
+    }
+    return { ours, theirs, hasOpened: breaker.openings > 0 }
+  } finally {
+    opossum.shutdown()
+    mock.timers.reset()
+  }
+}
