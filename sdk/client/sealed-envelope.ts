@@ -1,0 +1,103 @@
+// KCP and bare frames in sealed datagrams, at the client (docs/spec/datagram.md): the handshake with the gateway's key, then
+// the connection that it makes. A gateway that has another key than ours is silent, as one is that is not there.
+import type { CryptoProvider } from '../../protocols/secure/crypto.ts'
+import { SEALED_OVERHEAD_BYTES } from '../../protocols/secure/datagram-codec.ts'
+import type { SecureDatagramConnection } from '../../protocols/secure/datagram-connection.ts'
+import { DatagramInitiator } from '../../protocols/secure/datagram-initiator.ts'
+import type { Envelope, Opened } from './envelope.ts'
+
+/** What fits every path that carries IPv6 (DGM: path MTU). */
+const DATAGRAM_BYTES = 1200
+const NO_BYTES = new Uint8Array(0)
+const DROPPED: Opened = { kind: 'dropped' }
+const CONTROL: Opened = { kind: 'control' }
+
+export type SealedOptions = {
+  crypto: CryptoProvider
+  /** The gateway's static key. */
+  gatewayKey: Uint8Array
+  random(length: number): Uint8Array
+  /** Shown in the first message, so that the gateway and nobody else sees it (A1). */
+  resume?: { readonly ticket: Uint8Array; readonly secret: Uint8Array }
+  /** One that this gateway gave to this address before. */
+  cookie?: Uint8Array
+}
+
+export class SealedEnvelope implements Envelope {
+  readonly hasBare = true
+  readonly contentBytesMax = DATAGRAM_BYTES - SEALED_OVERHEAD_BYTES
+  readonly #initiator: DatagramInitiator
+  readonly #out = new Uint8Array(DATAGRAM_BYTES)
+  #connection: SecureDatagramConnection | undefined
+
+  constructor({ crypto, gatewayKey, random, resume, cookie }: SealedOptions, now: number) {
+    const ephemeralSecret = random(32)
+    const echo = random(8)
+    // The socket knows the gateway's address: the name of it here is never looked at.
+    const address = 'gateway'
+    const o = { crypto, gatewayKey, ephemeralSecret, echo, address, resume, cookie }
+    this.#initiator = new DatagramInitiator(o, now)
+  }
+
+  get isReady(): boolean {
+    return this.#connection !== undefined
+  }
+
+  get binding(): Uint8Array {
+    return this.#connection?.established.binding ?? NO_BYTES
+  }
+
+  /** What the gateway said of the ticket in the first message; `code.ok` without one. */
+  get code(): number {
+    return this.#connection?.established.code ?? 0
+  }
+
+  /** Worth keeping for the next connection to this gateway. */
+  get cookie(): Uint8Array | undefined {
+    return this.#initiator.cookie
+  }
+
+  receive(datagram: Uint8Array, now: number): Opened {
+    const connection = this.#connection
+    if (connection === undefined) {
+      this.#connection = this.#initiator.receive(datagram, now)
+      return this.#connection === undefined ? DROPPED : CONTROL
+    }
+    const received = connection.receive(connection.address, datagram, now)
+    if (received.kind === 'data') return { kind: 'segments', bytes: received.bytes }
+    if (received.kind === 'bare') return { kind: 'bare', bytes: received.bytes }
+    if (received.kind === 'closed') return { kind: 'closed', text: 'closed by the gateway' }
+    return received.kind === 'dropped' ? DROPPED : CONTROL
+  }
+
+  wrap(kind: 'segments' | 'bare', content: Uint8Array): Uint8Array | undefined {
+    const length = this.#connection?.seal(kind === 'bare' ? 'bare' : 'data', content, this.#out) ?? 0
+    return length === 0 ? undefined : this.#out.subarray(0, length)
+  }
+
+  next(now: number): Uint8Array | undefined {
+    if (this.#connection !== undefined) return this.#connection.nextDatagram()?.bytes
+    return this.#initiator.nextDatagram(now)
+  }
+
+  failure(now: number): string | undefined {
+    if (!this.#initiator.isFailed(now)) return undefined
+    return 'no answer: nothing listens there, UDP is blocked, or the gateway has another key'
+  }
+
+  moved(now: number): void {
+    this.#connection?.migrate(now)
+  }
+
+  close(): void {
+    this.#connection?.close(0)
+  }
+
+  tick(now: number): void {
+    this.#connection?.tick(now)
+  }
+
+  deadline(): number {
+    return this.#connection?.deadline() ?? this.#initiator.deadline()
+  }
+}
