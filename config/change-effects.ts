@@ -55,8 +55,8 @@ export const effectRows: readonly Row[] = [
     effect: 'it listens anew; its clients are told to attach again within `times.drain`',
   },
   {
-    keys: '`listeners[].tls`, `path`, `origins`',
-    pattern: /^listeners\[[^\]]*\]\.(tls|path|origins)\b/,
+    keys: '`listeners[].tls`, `path`, `origins`, `kcp`',
+    pattern: /^listeners\[[^\]]*\]\.(tls|path|origins|kcp)\b/,
     touches: 'newcomers',
     effect: 'new connections',
   },

@@ -29,13 +29,15 @@ function checkListeners({ config, settings, complain }: Checked): void {
     const same = names.get(listener.name)
     if (same === undefined) names.set(listener.name, i)
     else complain(['listeners', i, 'name'], { what: `listeners[${same}] has this name`, got: listener.name })
-    for (const key of ['path', 'origins'] as const) {
-      if (listener.transport === 'websocket' || config.listeners[i][key] === undefined) continue
+    for (const key of ['path', 'origins', 'kcp'] as const) {
+      if (config.listeners[i][key] === undefined) continue
+      if (listener.transport === (key === 'kcp' ? 'udp' : 'websocket')) continue
       complain(['listeners', i, key], { what: `means nothing for transport ${listener.transport}` }, 'key')
     }
   }
   const open = settings.listeners.map((listener, i) => ({ ...listener, path: ['listeners', i, 'port'] as PathStep[] }))
-  if (settings.admin.enabled) open.push({ ...open[0], ...settings.admin, name: 'admin', path: ['admin', 'port'] })
+  if (settings.admin.enabled)
+    open.push({ ...open[0], transport: 'http', ...settings.admin, name: 'admin', path: ['admin', 'port'] })
   for (const [i, later] of open.entries()) {
     const earlier = open.slice(0, i).find((earlier) => collide(earlier, later))
     if (!earlier) continue
@@ -44,8 +46,12 @@ function checkListeners({ config, settings, complain }: Checked): void {
   }
 }
 
-function collide(a: { host: string; port: number }, b: { host: string; port: number }): boolean {
+type Place = { transport: string; host: string; port: number }
+
+/** A UDP port and a TCP port of one number are two. */
+function collide(a: Place, b: Place): boolean {
   const isAny = (host: string) => host === '0.0.0.0' || host === '::'
+  if ((a.transport === 'udp') !== (b.transport === 'udp')) return false
   return a.port === b.port && a.port !== 0 && (a.host === b.host || isAny(a.host) || isAny(b.host))
 }
 

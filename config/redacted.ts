@@ -1,6 +1,7 @@
 // Settings written back in the words of the configuration file, every key explicit and no secret in it: what `skewer
 // config dump` prints and the admin port shows. Two of them are compared to tell an operator what a reload changes, in
 // the names that the operator wrote. Loading the dump of a configuration without secrets gives the same Settings.
+import type { KcpSettings } from '../protocols/kcp/settings.ts'
 import { formatDuration, formatRate, formatSize } from './quantities.ts'
 import type { ListenerSettings, RouteSettings, Settings } from './settings.ts'
 
@@ -63,9 +64,17 @@ export function redactedConfig(settings: Settings): PlainConfig {
 }
 
 function listenerConfig(listener: ListenerSettings): PlainConfig {
-  const { name, transport, host, port, security, tls, path, origins } = listener
+  const { name, transport, host, port, security, tls, path, origins, kcp } = listener
   const web = transport === 'websocket' ? { path, origins: origins.length > 0 ? origins : undefined } : {}
-  return present({ name, transport, host, port, security, tls: tls && present(tls), ...web })
+  const lane = kcp && kcpConfig(kcp)
+  return present({ name, transport, host, port, security, tls: tls && present(tls), ...web, kcp: lane })
+}
+
+/** Without its preset, of which every key is here. */
+function kcpConfig(kcp: KcpSettings): PlainConfig {
+  const { mtu, sendWindow, receiveWindow, nodelay, intervalMs, immediate, resend, nc, minRtoMs, deadLinkCount } = kcp
+  const [interval, minRto] = [formatDuration(intervalMs), formatDuration(minRtoMs)]
+  return { mtu, sendWindow, receiveWindow, nodelay, interval, immediate, resend, nc, minRto, deadLinkCount }
 }
 
 function routeConfig({ match, service, rate, payloadBytesMax }: RouteSettings): PlainConfig {

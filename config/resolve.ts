@@ -2,6 +2,7 @@
 // absolute, routes of services join the list of routes. Nothing is judged here.
 import os from 'node:os'
 import path from 'node:path'
+import { kcpFrom } from './schema-kcp.ts'
 import { type Config, TRANSPORT_PORTS } from './schema.ts'
 import type { AuthSettings, HostSettings, ListenerSettings, RouteSettings, Settings } from './settings.ts'
 
@@ -39,7 +40,7 @@ function listenerSettings(listener: Config['listeners'][number], file: FileOf): 
     transport,
     host: host === 'localhost' ? '127.0.0.1' : host,
     port,
-    security: listener.security ?? (tls ? 'tls' : 'none'),
+    security: listener.security ?? (transport === 'udp' ? 'noise' : tls ? 'tls' : 'none'),
     tls: tls && {
       certFile: file(tls.certFile),
       keyFile: file(tls.keyFile),
@@ -47,6 +48,7 @@ function listenerSettings(listener: Config['listeners'][number], file: FileOf): 
     },
     path: listener.path ?? '/',
     origins: listener.origins ?? [],
+    kcp: transport === 'udp' ? kcpFrom(listener.kcp) : undefined,
   }
 }
 

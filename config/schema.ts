@@ -2,6 +2,7 @@
 // `skewer config schema` gives it to editors, `skewer config docs` turns it into docs/configuration.md. What holds
 // between keys (O1, W5, routes that name services ...) is in checks.ts. Every default is chosen to be safe to run.
 import { z } from 'zod'
+import { kcp } from './schema-kcp.ts'
 import {
   count,
   duration,
@@ -17,10 +18,10 @@ import {
 } from './schema-values.ts'
 
 /** Every transport that a listener can have, with its usual port. */
-export const TRANSPORT_PORTS = { tcp: 7777, websocket: 8080 } as const
+export const TRANSPORT_PORTS = { tcp: 7777, websocket: 8080, udp: 7777 } as const
 export type Transport = keyof typeof TRANSPORT_PORTS
 
-const LISTENER_SECURITIES = ['none', 'tls'] as const
+const LISTENER_SECURITIES = ['none', 'tls', 'noise'] as const
 const JWT_ALGORITHMS = [
   ...['HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
   ...['ES256', 'ES384', 'ES512', 'EdDSA'],
@@ -36,10 +37,10 @@ const listener = z.strictObject({
   name: name('Shown in metrics and logs. Default: transport and port, as in `tcp-7777`.').optional(),
   transport: z.enum(Object.keys(TRANSPORT_PORTS) as Transport[]).meta({ description: 'What clients connect with.' }),
   host: listenAddress('The address to listen on; 0.0.0.0 or :: for every address of the machine.').default('127.0.0.1'),
-  port: count('0 takes any free port. Default: 7777 for tcp, 8080 for websocket.', 0, 65535).optional(),
+  port: count('0 takes any free port. Default: 7777 for tcp and udp, 8080 for websocket.', 0, 65535).optional(),
   security: z
     .enum(LISTENER_SECURITIES)
-    .meta({ description: 'Default: tls where there is a `tls` block, else none.' })
+    .meta({ description: 'Default: noise for udp, tls where there is a `tls` block, else none.' })
     .optional(),
   tls: z
     .strictObject({
@@ -58,6 +59,7 @@ const listener = z.strictObject({
     .array(z.string().min(1))
     .meta({ description: 'WebSocket only: the origins that browsers may come from. Default: any.' })
     .optional(),
+  kcp: kcp.optional().meta({ description: 'UDP only: how its reliable lane behaves.' }),
 })
 
 const route = z.strictObject({

@@ -20,7 +20,13 @@ function checkListenerSecurity({ config, settings, complain, now }: Checked): vo
   for (const [i, listener] of settings.listeners.entries()) {
     const written = config.listeners[i]
     const path = ['listeners', i]
-    if (listener.security === 'tls' && !listener.tls) {
+    if (listener.transport === 'udp' && listener.security === 'tls') {
+      complain([...path, 'security'], {
+        what: 'means nothing for transport udp',
+        got: 'tls',
+        expected: 'noise or none',
+      })
+    } else if (listener.security === 'tls' && !listener.tls) {
       complain([...path, 'security'], {
         what: 'tls needs certificates',
         expected: 'a `tls` block with certFile and keyFile',

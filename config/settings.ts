@@ -1,6 +1,8 @@
 // What the gateway runs on: the configuration file after checking, defaults filled in, units resolved (milliseconds,
 // bytes, tokens a second). Plain data, made by settings-from-yaml, compared by reload; nothing here is ever mutated.
 
+import type { KcpSettings } from '../protocols/kcp/settings.ts'
+
 export type TlsSettings = {
   certFile: string
   keyFile: string
@@ -19,6 +21,8 @@ export type ListenerSettings = {
   path: string
   /** WebSocket: origins allowed; empty allows all. */
   origins: string[]
+  /** UDP: `mtu` is the largest UDP payload, whatever seals it included. */
+  kcp?: KcpSettings
 }
 
 export type HostSettings = {

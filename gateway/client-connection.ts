@@ -96,6 +96,10 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
     return this.state !== clientState.closed
   }
 
+  get isLoggedIn(): boolean {
+    return this.state === clientState.open
+  }
+
   /** Greets the client; its handshake must be done in time. */
   begin(): void {
     this.#gateway.deadlines.set(this.#alive, this.now + this.#gateway.times.handshakeMs)

@@ -15,7 +15,7 @@ export interface Carrier {
   /** What the channel is bound to (handshake hash); empty on plain and TLS carriers. */
   readonly binding: Uint8Array
   write(batch: Uint8Array): void
-  /** Bytes accepted by `write` that the peer's kernel has not taken yet. */
+  /** Bytes accepted by `write` that the peer's kernel has not taken yet, or, over datagrams, the peer has not confirmed. */
   queuedBytes(): number
   /** Stops and goes on delivering received bytes (backpressure, W6). */
   pause(): void
@@ -31,6 +31,8 @@ export interface Carrier {
 /** What a carrier tells the core. `receive` lends the bytes for the call. */
 export interface CarrierEvents {
   receive(bytes: Uint8Array, now: number): void
+  /** The client has proved who it is: no stranger any more, whom a carrier may have to put out for want of room. */
+  readonly isLoggedIn?: boolean
   /** Where the carrier has a datagram path: one frame that came on it, without a length, lent for the call. */
   receiveDatagram?(frame: Uint8Array, now: number): void
   /** Queued bytes fell below the carrier's low mark after having been above its high mark. */

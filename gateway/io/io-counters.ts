@@ -1,7 +1,10 @@
 // What happens at the edge, before or below anything the gateway core can count: refused accepts, failed handshakes and
 // dials. Read by gateway/observe at a scrape.
 
+import { DatagramCounters } from '../datagram-counters.ts'
+
 export class IoCounters {
+  readonly datagrams = new DatagramCounters()
   /** Accepted sockets that are open now, those in a handshake included. */
   socketsOpen = 0
   /** Connections refused because `connectionsMax` were open. */

@@ -3,6 +3,7 @@
 // one cannot listen, those that had to make room for it listen again, and nothing has changed.
 import type { ListenerSettings } from '../../config/settings.ts'
 import { type Listener, type ListenerHome, TcpListener } from './tcp-listener.ts'
+import { UdpListener } from './udp-listener.ts'
 import { WebSocketListener } from './websocket-listener.ts'
 
 export type ListenerView = Pick<ListenerSettings, 'name' | 'transport' | 'security' | 'host' | 'port'>
@@ -78,8 +79,9 @@ export class Listeners {
     try {
       for (const listener of opened) {
         for (const old of removed) {
-          if (stopped.includes(old) || this.#places.get(old)?.port !== listener.settings.port) continue
+          if (stopped.includes(old) || !this.#isInTheWay(old, listener.settings)) continue
           old.stop()
+          old.vacate?.()
           stopped.push(old)
         }
         await this.#listen(listener)
@@ -91,6 +93,11 @@ export class Listeners {
       if (!this.#isStopped) for (const old of stopped) await this.#listen(old)
       throw error
     }
+  }
+
+  #isInTheWay(old: Listener, { transport, port }: ListenerSettings): boolean {
+    if ((old.settings.transport === 'udp') !== (transport === 'udp')) return false
+    return this.#places.get(old)?.port === port
   }
 
   async #listen(listener: Listener): Promise<void> {
@@ -107,7 +114,8 @@ function isSamePlace(a: ListenerSettings, b: ListenerSettings): boolean {
 function listenerOf(settings: ListenerSettings, home: ListenerHome): Listener {
   const { name, transport, security } = settings
   if (security === 'noise') throw new Error(`listener ${name}: security noise is not there yet; use tls or none`)
+  if (transport === 'udp') return new UdpListener(settings, home)
   if (transport === 'tcp') return new TcpListener(settings, home)
   if (transport === 'websocket') return new WebSocketListener(settings, home)
-  throw new Error(`listener ${name}: transport ${transport} is not there yet; use tcp or websocket`)
+  throw new Error(`listener ${name}: transport ${transport} is not there yet; use tcp, udp or websocket`)
 }

@@ -6,7 +6,7 @@
 // everything that one poll of the kernel brought shares its writes. A flush delay trades latency for the same when few
 // messages come a turn.
 
-/** What is driven: gateway/gateway.ts. */
+/** What is driven: gateway/gateway.ts, and what comes behind it: listeners of datagrams (gateway/kcp-carriers.ts). */
 export type Machine = { deadline(): number; tick(now: number): void; flush(now: number): void }
 
 /** The event loop counts whole milliseconds: a timer set for a moment would fire just before it, for nothing. */
@@ -17,24 +17,28 @@ const LATEST_MS = 2 ** 31 - 1
 export const monotonicNow = (): number => performance.now()
 
 export class Loop {
-  #machine: Machine | undefined
+  /** The core is the first: what it writes in a flush leaves in the same one. */
+  #machines: readonly Machine[] = []
   /** A reload changes it. */
   flushDelayMs: number
   #timer: NodeJS.Timeout | undefined
   /** When the timer fires; Infinity while there is none. */
   #firesAt = Infinity
+  #isFlushAsked = false
   wakeups = 0
   readonly #fire = (): void => {
     this.#firesAt = Infinity
     this.wakeups++
-    const machine = this.#machine
-    if (machine === undefined) return
-    const now = monotonicNow()
-    if (machine.deadline() <= now) machine.tick(now)
+    for (const machine of this.#machines) {
+      const now = monotonicNow()
+      if (machine.deadline() <= now) machine.tick(now)
+    }
     this.poke()
   }
   readonly #flush = (): void => {
-    this.#machine?.flush(monotonicNow())
+    this.#isFlushAsked = false
+    // Each at a time of its own: what the first wrote has a time that may not be later than the flush of the second.
+    for (const machine of this.#machines) machine.flush(monotonicNow())
     this.poke()
   }
 
@@ -42,22 +46,29 @@ export class Loop {
     this.flushDelayMs = flushDelayMs
   }
 
+  /** Drives the core. */
   start(machine: Machine): void {
-    this.#machine = machine
+    this.#machines = [machine, ...this.#machines]
     this.poke()
   }
 
-  stop(): void {
-    this.#machine = undefined
+  /** Drives something behind the core as well. */
+  add(machine: Machine): void {
+    this.#machines = [...this.#machines, machine]
+  }
+
+  /** Drives this one no longer. */
+  remove(machine: Machine): void {
+    this.#machines = this.#machines.filter((other) => other !== machine)
+    if (this.#machines.length > 0) return
     clearTimeout(this.#timer)
     this.#firesAt = Infinity
   }
 
   /** The next deadline may be earlier than it was. */
   poke(): void {
-    const machine = this.#machine
-    if (machine === undefined) return
-    const at = machine.deadline()
+    let at = Infinity
+    for (const machine of this.#machines) at = Math.min(at, machine.deadline())
     if (at >= this.#firesAt || at === Infinity) return
     clearTimeout(this.#timer)
     const inMs = Math.min(Math.max(Math.ceil(at - monotonicNow()), 0) + GRAIN_MS, LATEST_MS)
@@ -65,8 +76,10 @@ export class Loop {
     this.#timer = setTimeout(this.#fire, inMs)
   }
 
-  /** The machine has something to write. */
+  /** Something has to be written at the end of this turn. */
   scheduleFlush(): void {
+    if (this.#isFlushAsked) return
+    this.#isFlushAsked = true
     if (this.flushDelayMs > 0) setTimeout(this.#flush, this.flushDelayMs)
     else setImmediate(this.#flush)
   }

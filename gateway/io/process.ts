@@ -83,6 +83,8 @@ export async function startGateway(settings: Settings, options: StartOptions = {
   return process
 }
 
+const PLAIN_KCP = "plain KCP: neither encrypted nor authentic; whoever can send from a player's address speaks for them"
+
 class GatewayProcess implements RunningGateway {
   readonly gateway: Gateway
   adminAddress: string | undefined
@@ -132,6 +134,9 @@ class GatewayProcess implements RunningGateway {
       clientSlab: clientSlab(),
       budget: new ConnectionBudget(this.#connectionsMax(settings), this.#io),
       handshakeMs: settings.times.handshakeMs,
+      loop: this.#loop,
+      randomBytes,
+      limits: () => this.gateway.limits,
       accept: (carrier, now, entrance) => this.gateway.accept(carrier, now, entrance),
     }
     this.#dialer = new LinkDialer({
@@ -151,7 +156,10 @@ class GatewayProcess implements RunningGateway {
   async start(): Promise<void> {
     const { log } = this.#logFile
     await this.#listeners.listen()
-    for (const view of this.#listeners.views()) log.info(view, 'listening')
+    for (const view of this.#listeners.views()) {
+      log.info(view, 'listening')
+      if (view.transport === 'udp' && view.security === 'none') log.warn({ name: view.name }, PLAIN_KCP)
+    }
     if (this.#admin !== undefined) {
       const { host, port } = await this.#admin.listen()
       this.adminAddress = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
@@ -260,7 +268,7 @@ class GatewayProcess implements RunningGateway {
     for (const connection of [...this.gateway.connections]) connection.close(code.going_away, 'the gateway ends')
     for (const link of [...this.gateway.links]) link.close(code.going_away, 'the gateway ends', now)
     this.gateway.flush(now)
-    this.#loop.stop()
+    this.#loop.remove(this.gateway)
     // Carriers that were closed send what is queued for up to LINGER_MS; none is left behind after that.
     const late = setTimeout(() => this.#carriers.destroyAll(), LINGER_MS)
     await this.#carriers.gone()

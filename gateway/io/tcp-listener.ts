@@ -1,7 +1,8 @@
 // Clients over TCP, plain or TLS: one Carrier each.
-import type { ListenerSettings } from '../../config/settings.ts'
+import type { LimitSettings, ListenerSettings } from '../../config/settings.ts'
 import type { Carrier, CarrierEvents, Entrance } from '../seams.ts'
 import { Acceptor, type ConnectionBudget } from './acceptor.ts'
+import type { Loop } from './loop.ts'
 import { type CarrierHome, StreamCarrier } from './stream-carrier.ts'
 import { TlsTerminator } from './tls-terminator.ts'
 
@@ -10,6 +11,10 @@ export type ListenerHome = CarrierHome & {
   budget: ConnectionBudget
   /** A reload changes it. */
   handshakeMs: number
+  loop: Loop
+  randomBytes(length: number): Uint8Array
+  /** As configured now. */
+  limits(): LimitSettings
   /** A client has come by this listener: gives it to the core. */
   accept(carrier: Carrier, now: number, entrance: Entrance): CarrierEvents
 }
@@ -25,6 +30,8 @@ export interface Listener extends Entrance {
   prepareReload(settings: ListenerSettings): () => void
   /** Stops accepting; open connections stay. */
   stop(): void
+  /** Where open connections need the port itself: gives it up at once, and them with it. Behind `stop`. */
+  vacate?(): void
 }
 
 export class TcpListener implements Listener {

@@ -189,7 +189,7 @@ t.test('the JSON schema accepts what the loader accepts and refuses unknown keys
   for (const bad of [
     { nmae: 'x' },
     { limits: { windowBytes: '64K' } },
-    { listeners: [{ transport: 'udp' }] },
+    { listeners: [{ transport: 'sctp' }] },
     { version: 2 },
   ]) {
     t.notOk(accepts(bad), JSON.stringify(bad))

@@ -110,7 +110,7 @@ t.test('a start that fails leaves nothing behind', async (t) => {
 
 t.test('transports and securities that are not there are refused by name', async (t) => {
   for (const [change, what] of [
-    [{ transport: 'udp' }, /listener tcp-7777: transport udp is not there yet/],
+    [{ transport: 'http' }, /listener tcp-7777: transport http is not there yet/],
     [{ security: 'noise' }, /listener tcp-7777: security noise is not there yet/],
   ] as const) {
     const settings = testSettings(t, '127.0.0.1:1', (s) => Object.assign(s.listeners[0], change))
@@ -168,7 +168,6 @@ t.test('tickets outlive kill -9: the key is in the state folder', async (t) => {
 
 t.test('the loop wakes for what is due, and not otherwise', async (t) => {
   const loop = new Loop(0)
-  t.teardown(() => loop.stop())
   const ticks: number[] = []
   let at = Infinity
   const machine = {
@@ -179,6 +178,7 @@ t.test('the loop wakes for what is due, and not otherwise', async (t) => {
     },
     flush() {},
   }
+  t.teardown(() => loop.remove(machine))
   loop.start(machine)
   const from = monotonicNow()
   at = from + 60
@@ -198,9 +198,10 @@ t.test('the loop wakes for what is due, and not otherwise', async (t) => {
 
 t.test('a flush delay gathers what several turns wrote', async (t) => {
   const loop = new Loop(5)
-  t.teardown(() => loop.stop())
   let flushes = 0
-  loop.start({ deadline: () => Infinity, tick() {}, flush: () => void flushes++ })
+  const machine = { deadline: () => Infinity, tick() {}, flush: () => void flushes++ }
+  t.teardown(() => loop.remove(machine))
+  loop.start(machine)
   loop.scheduleFlush()
   await new Promise(setImmediate)
   t.equal(flushes, 0)

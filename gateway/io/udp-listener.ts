@@ -1,0 +1,147 @@
+// Clients over UDP: one socket, and the table of conversations that its datagrams belong to. The socket stays open after
+// `stop` until the last of them has ended, since they all share it.
+import { headerBytes } from '../../protocols/kcp/segment.ts'
+import type { KcpSettings } from '../../protocols/kcp/settings.ts'
+import type { LimitSettings, ListenerSettings } from '../../config/settings.ts'
+import type { DatagramEnvironment, KcpCarriers } from '../kcp-carriers.ts'
+import { PlainKcp } from '../plain-kcp.ts'
+import type { Carrier, CarrierEvents } from '../seams.ts'
+import type { Machine } from './loop.ts'
+import type { Listener, ListenerHome } from './tcp-listener.ts'
+import { UdpSocket } from './udp-socket.ts'
+
+/** The table of conversations of one kind. */
+type Conversations = {
+  readonly carriers: KcpCarriers
+  settings: Readonly<KcpSettings>
+  isClosed: boolean
+  receive(ip: string, port: number, datagram: Uint8Array, now: number): void
+}
+
+export class UdpListener implements Listener, Machine, DatagramEnvironment {
+  settings: ListenerSettings
+  readonly #home: ListenerHome
+  readonly #conversations: Conversations
+  #socket: UdpSocket | undefined
+
+  constructor(settings: ListenerSettings, home: ListenerHome) {
+    this.settings = settings
+    this.#home = home
+    this.#conversations = new PlainKcp(
+      this,
+      home.counters.datagrams,
+      conversationSettings(settings.kcp!, home.limits()),
+    )
+  }
+
+  async listen(port: number = this.settings.port): Promise<{ host: string; port: number }> {
+    const { name, host } = this.settings
+    if (this.#socket === undefined) {
+      this.#socket = await UdpSocket.open({ name, host, port }, this.#home.counters.datagrams, this)
+      this.#home.loop.add(this)
+    }
+    this.#conversations.isClosed = false
+    return { host, port: this.#socket.port }
+  }
+
+  prepareReload(settings: ListenerSettings): () => void {
+    return () => {
+      this.settings = settings
+      this.#conversations.settings = conversationSettings(settings.kcp!, this.#home.limits())
+    }
+  }
+
+  stop(): void {
+    this.#conversations.isClosed = true
+    this.#closeWhenEmpty()
+  }
+
+  vacate(): void {
+    this.stop()
+    for (const carrier of [...this.#conversations.carriers.open]) carrier.destroy()
+    this.flush(this.now())
+  }
+
+  // ---- the socket ----
+
+  datagram(lent: Uint8Array, ip: string, port: number): void {
+    this.#conversations.receive(ip, port, lent, this.#home.now())
+  }
+
+  // ---- what conversations ask for ----
+
+  now(): number {
+    return this.#home.now()
+  }
+
+  randomBytes(length: number): Uint8Array {
+    return this.#home.randomBytes(length)
+  }
+
+  send(bytes: Uint8Array, start: number, end: number, ip: string, port: number): void {
+    this.#socket?.send(bytes, start, end, ip, port)
+  }
+
+  scheduleFlush(): void {
+    this.#home.loop.scheduleFlush()
+  }
+
+  enter(): boolean {
+    return this.#home.budget.take()
+  }
+
+  left(carrier: Carrier): void {
+    this.#home.budget.release()
+    this.#home.carriers.delete(carrier)
+  }
+
+  accept(carrier: Carrier, now: number): CarrierEvents {
+    this.#home.carriers.add(carrier)
+    return this.#home.accept(carrier, now, this)
+  }
+
+  // ---- turns and time ----
+
+  flush(now: number): void {
+    this.#conversations.carriers.flush(now)
+    this.#closeWhenEmpty()
+  }
+
+  deadline(): number {
+    return this.#conversations.carriers.deadline()
+  }
+
+  tick(now: number): void {
+    this.#conversations.carriers.tick(now)
+    this.#closeWhenEmpty()
+  }
+
+  #closeWhenEmpty(): void {
+    if (this.#conversations.isClosed && this.#conversations.carriers.open.size === 0) this.#close()
+  }
+
+  #close(): void {
+    if (this.#socket === undefined) return
+    this.#socket.close()
+    this.#socket = undefined
+    this.#home.loop.remove(this)
+  }
+}
+
+const MIB = 1024 * 1024
+/** The engine takes no more. */
+const SEND_BYTES_MAX = 64 * MIB
+const SEND_COUNT_MAX = 65_536
+/** Control frames of a turn. */
+const SLACK_BYTES = 64 * 1024
+
+/**
+ * The engine's settings for a conversation. `send` has room for all that the core lets wait for a connection (W5), and for
+ * the frame that goes past it: the core's own count ends a slow client, and this is only the wall behind it.
+ */
+function conversationSettings(kcp: KcpSettings, limits: LimitSettings): KcpSettings {
+  const { mtu, sendWindow } = kcp
+  const sendBytesMax = Math.min(limits.connectionBytesMax + limits.frameBytesMax + SLACK_BYTES, SEND_BYTES_MAX)
+  const sendCountMax = Math.min(Math.ceil(sendBytesMax / (mtu - headerBytes)) + sendWindow + 1, SEND_COUNT_MAX)
+  return { ...kcp, sendBytesMax, sendCountMax }
+}

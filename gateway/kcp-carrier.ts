@@ -1,0 +1,213 @@
+// A Carrier over one KCP conversation (docs/spec/kcp.md, section 7): the client protocol as a stream of bytes in both
+// directions, and beside it, where the path has room for them, bare datagrams. What seals, addresses and bounds datagrams
+// is the path's; when anything is to be done is kcp-carriers.ts's. Sans-IO.
+//
+//   datagram -> path opens it -> take() -> kcp -> events.receive          during the turn
+//   core.flush -> write() -> kcp.send; then turn() -> kcp -> path.send    at its end, acknowledgements packed with data
+//
+// Life: open -> ending (what is queued still goes out, what comes in is not heard, LINGER_MS at most) -> gone. The core
+// hears `closed` once and never within a call of its own.
+import { code } from '../protocols/codes.ts'
+import { Kcp, type KcpSink } from '../protocols/kcp/kcp.ts'
+import type { KcpSettings } from '../protocols/kcp/settings.ts'
+import { kcpVerdict } from '../protocols/kcp/datagram-check.ts'
+import { Deadline, type Expiring } from './deadlines.ts'
+import type { KcpCarriers } from './kcp-carriers.ts'
+import type { Carrier, CarrierEvents } from './seams.ts'
+
+/** What a carrier that was closed still has to confirm is waited for so long. */
+export const LINGER_MS = 1000
+/** Above this much unconfirmed, the core is told when it is below the lower one again. */
+const HIGH_BYTES = 4096
+const LOW_BYTES = 1024
+
+/** How the datagrams of one conversation get to its peer. */
+export interface KcpPath {
+  /** The peer's address as text, without the port. */
+  readonly ip: string
+  /** Sends segments; lent for the call, and what is around them may be overwritten. */
+  send(bytes: Uint8Array, start: number, end: number): void
+  /** Sends one frame beside KCP; false when it cannot. */
+  sendBare(frame: Uint8Array): boolean
+  /** Sends what the path itself has to say. */
+  turn(now: number): void
+  deadline(): number
+  /** The conversation is over: tells the peer, if there is a way, and forgets it. Called once. */
+  end(why: number): void
+}
+
+const state = { open: 0, ending: 1, destroyed: 2, gone: 3 } as const
+
+export class KcpCarrier implements Carrier, KcpSink, Expiring {
+  readonly transport: string
+  readonly binding: Uint8Array
+  readonly kcp: Kcp
+  readonly path: KcpPath
+  readonly deadline = new Deadline(this)
+  isDirty = false
+  readonly #carriers: KcpCarriers
+  #events: CarrierEvents | undefined
+  #state: (typeof state)[keyof typeof state] = state.open
+  #why: number = code.detached
+  #lingerUntil = Infinity
+  #isHigh = false
+  #isOverfull = false
+  #isResuming = false
+  #now = 0
+
+  constructor(
+    carriers: KcpCarriers,
+    transport: string,
+    binding: Uint8Array,
+    conv: number,
+    settings: Readonly<KcpSettings>,
+    path: KcpPath,
+  ) {
+    this.#carriers = carriers
+    this.transport = transport
+    this.binding = binding
+    this.path = path
+    this.kcp = new Kcp(conv, settings, this, carriers.pool)
+  }
+
+  /** Says whom the events are for; to be called in the turn that made the carrier. */
+  start(events: CarrierEvents): void {
+    this.#events = events
+  }
+
+  get address(): string {
+    return this.path.ip
+  }
+
+  get isGone(): boolean {
+    return this.#state === state.gone
+  }
+
+  /** The client has logged in: whoever it is, it is no stranger. */
+  get isLoggedIn(): boolean {
+    return this.#events?.isLoggedIn === true
+  }
+
+  // ---- from the path ----
+
+  /** Takes segments, lent for the call. */
+  take(bytes: Uint8Array, start: number, end: number, now: number): boolean {
+    if (this.#state >= state.destroyed) return false
+    this.#now = now
+    const verdict = this.kcp.receiveIn(bytes, start, end, now)
+    if (verdict !== kcpVerdict.accepted) {
+      this.#carriers.counters.refuse(verdict)
+      return false
+    }
+    if (this.#events === undefined) return true
+    this.#carriers.touch(this)
+    if (this.#isHigh && this.kcp.unackedBytes <= LOW_BYTES) {
+      this.#isHigh = false
+      if (this.#state === state.open) this.#events!.drained(now)
+    }
+    return true
+  }
+
+  /** Takes one frame that came beside KCP, lent for the call (C1). */
+  takeBare(frame: Uint8Array, now: number): void {
+    if (this.#state !== state.open) return
+    if (this.kcp.isPaused) this.#carriers.counters.drop('paused')
+    else this.#events!.receiveDatagram?.(frame, now)
+  }
+
+  /** The peer has said that it is over, or there is no room for it: nothing more is sent. */
+  fail(why: number, now: number): void {
+    this.#why = why
+    this.#finish(now)
+  }
+
+  // ---- from the conversation ----
+
+  packet(bytes: Uint8Array, start: number, end: number): void {
+    this.path.send(bytes, start, end)
+  }
+
+  message(bytes: Uint8Array, start: number, end: number): void {
+    if (this.#state === state.open) this.#events!.receive(bytes.subarray(start, end), this.#now)
+  }
+
+  // ---- from the core ----
+
+  write(batch: Uint8Array): void {
+    if (this.#state !== state.open) return
+    if (!this.kcp.send(batch, this.#carriers.env.now())) this.#isOverfull = true
+    if (this.kcp.unackedBytes > HIGH_BYTES) this.#isHigh = true
+    this.#carriers.touch(this)
+  }
+
+  /** What is not confirmed has to be kept, so it counts, sent or not (W5). */
+  queuedBytes(): number {
+    return this.#state >= state.destroyed ? 0 : this.kcp.unackedBytes
+  }
+
+  pause(): void {
+    this.#isResuming = false
+    this.kcp.pause()
+  }
+
+  /** What was kept back comes in the next turn, as from a socket. */
+  resume(): void {
+    this.#isResuming = true
+    this.#carriers.touch(this)
+  }
+
+  datagram(frame: Uint8Array): boolean {
+    return this.#state === state.open && this.path.sendBare(frame)
+  }
+
+  close(why: number, _text: string): void {
+    if (this.#state !== state.open) return
+    this.#state = state.ending
+    this.#why = why
+    this.#lingerUntil = this.#carriers.env.now() + LINGER_MS
+    this.#carriers.touch(this)
+  }
+
+  destroy(): void {
+    if (this.#state >= state.destroyed) return
+    this.#state = state.destroyed
+    this.kcp.release()
+    this.#carriers.touch(this)
+  }
+
+  // ---- turns and time ----
+
+  /** Does what is due: acknowledgements and data of this turn, what was to be sent again, the end. */
+  turn(now: number): void {
+    if (this.#state === state.gone) return
+    this.#now = now
+    if (this.#state !== state.destroyed) {
+      if (this.#isResuming) {
+        this.#isResuming = false
+        this.kcp.resume(now)
+      }
+      this.kcp.tick(now)
+      this.path.turn(now)
+    }
+    if (this.#isOver(now)) this.#finish(now)
+    else this.#carriers.wakeAt(this, Math.min(this.kcp.deadline(), this.path.deadline(), this.#lingerUntil))
+  }
+
+  expired(_deadline: Deadline, now: number): void {
+    this.turn(now)
+  }
+
+  #isOver(now: number): boolean {
+    if (this.#state === state.open) return this.kcp.isDead || this.#isOverfull
+    return this.kcp.isDead || this.kcp.unackedBytes === 0 || now >= this.#lingerUntil
+  }
+
+  #finish(now: number): void {
+    if (this.#state === state.gone) return
+    this.#state = state.gone
+    this.kcp.release()
+    this.path.end(this.#why)
+    this.#carriers.remove(this)
+    this.#events!.closed(now)
+  }
+}

@@ -1,0 +1,104 @@
+// All KCP conversations of one listener, and when each has something to do: those that were touched get one flush at the
+// end of the turn, so that everything of a turn shares datagrams; the others wait in one heap, an idle one not even there.
+// Sans-IO: the process and the simulator drive it.
+//
+//   touch(carrier)* -> flush(now)                     at the end of the turn, behind the core's
+//   tick(now)       at deadline(): what is to be sent again
+import type { Kcp } from '../protocols/kcp/kcp.ts'
+import { SegmentPool } from '../protocols/kcp/segment-pool.ts'
+import type { DatagramCounters } from './datagram-counters.ts'
+import { Deadlines } from './deadlines.ts'
+import type { KcpCarrier } from './kcp-carrier.ts'
+import type { Carrier, CarrierEvents } from './seams.ts'
+
+/** What a listener of datagrams asks of the world. */
+export interface DatagramEnvironment {
+  /** Monotonic milliseconds. */
+  now(): number
+  randomBytes(length: number): Uint8Array
+  /** Sends one datagram, now or never; lent for the call. */
+  send(bytes: Uint8Array, start: number, end: number, ip: string, port: number): void
+  /** Asks for one call of `flush` at the end of this turn, behind the core's. */
+  scheduleFlush(): void
+  /** Whether there is room for one connection more; it is taken then, until `left`. */
+  enter(): boolean
+  left(carrier: Carrier): void
+  /** Gives a new client to the core. */
+  accept(carrier: Carrier, now: number): CarrierEvents
+}
+
+export class KcpCarriers {
+  readonly env: DatagramEnvironment
+  readonly counters: DatagramCounters
+  readonly pool: SegmentPool
+  readonly open = new Set<KcpCarrier>()
+  readonly #deadlines = new Deadlines()
+  #dirty: KcpCarrier[] = []
+  #spare: KcpCarrier[] = []
+  #isScheduled = false
+
+  constructor(env: DatagramEnvironment, counters: DatagramCounters, pool = new SegmentPool()) {
+    this.env = env
+    this.counters = counters
+    this.pool = pool
+  }
+
+  /** Gives a new carrier to the core. */
+  start(carrier: KcpCarrier, now: number): void {
+    this.open.add(carrier)
+    carrier.start(this.env.accept(carrier, now))
+    this.touch(carrier)
+  }
+
+  /** It has something to do at the end of this turn. */
+  touch(carrier: KcpCarrier): void {
+    if (carrier.isDirty) return
+    carrier.isDirty = true
+    this.#dirty.push(carrier)
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    this.env.scheduleFlush()
+  }
+
+  /** A carrier that waits less long than it thought looks again in vain, once; that is cheaper than moving it each turn. */
+  wakeAt(carrier: KcpCarrier, at: number): void {
+    const { deadline } = carrier
+    if (at < deadline.at) this.#deadlines.set(deadline, at)
+  }
+
+  remove(carrier: KcpCarrier): void {
+    if (!this.open.delete(carrier)) return
+    this.#deadlines.clear(carrier.deadline)
+    this.counters.timedOut += carrier.kcp.timedOut
+    this.counters.overtaken += carrier.kcp.fastResent
+    this.env.left(carrier)
+  }
+
+  flush(now: number): void {
+    this.#isScheduled = false
+    const batch = this.#dirty
+    if (batch.length === 0) return
+    this.#dirty = this.#spare
+    this.#spare = batch
+    for (let i = 0; i < batch.length; i++) {
+      batch[i].isDirty = false
+      batch[i].turn(now)
+    }
+    batch.length = 0
+  }
+
+  deadline(): number {
+    return this.#deadlines.next()
+  }
+
+  tick(now: number): void {
+    this.#deadlines.expire(now)
+  }
+
+  /** What the conversations that are open have sent again until now. */
+  resent(what: (kcp: Kcp) => number): number {
+    let sum = 0
+    for (const { kcp } of this.open) sum += what(kcp)
+    return sum
+  }
+}
