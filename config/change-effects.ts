@@ -102,6 +102,12 @@ export const effectRows: readonly Row[] = [
   },
   { keys: '`auth`', pattern: /^auth\b/, touches: 'newcomers', effect: 'new logins; sessions that are there go on' },
   {
+    keys: '`noise`',
+    pattern: /^noise\b/,
+    touches: 'newcomers',
+    effect: 'new handshakes; the files are read at each reload, also where their names are the same',
+  },
+  {
     keys: '`ticketKeys`',
     pattern: /^ticketKeys\b/,
     touches: 'newcomers',

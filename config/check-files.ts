@@ -2,6 +2,7 @@
 // belong together, found out before a listener opens and not by the first player.
 import { X509Certificate, createPrivateKey, createPublicKey } from 'node:crypto'
 import fs from 'node:fs'
+import { type NoiseKey, readNoiseKey } from './noise-keys.ts'
 import type { Complaint } from './problems.ts'
 
 type Complain = (complaint: Complaint) => void
@@ -49,6 +50,28 @@ export function checkPublicKey(file: string, complain: Complain): void {
   } catch {
     complain({ what: 'does not hold a public key', got: file, expected: 'PEM' })
   }
+}
+
+/** An X25519 private key, which only its owner should be able to read. */
+export function checkNoiseKey(file: string, complain: Complain): NoiseKey | undefined {
+  const text = content(file, complain)
+  if (text === undefined) return undefined
+  const key = readNoiseKey(text)
+  if (key === undefined) {
+    complain({
+      what: 'does not hold an X25519 private key',
+      got: file,
+      expected: 'PEM, as `skewer keygen noise` makes it',
+    })
+  } else if (process.platform !== 'win32' && (fs.statSync(file).mode & 0o044) !== 0) {
+    complain({
+      severity: 'warning',
+      what: 'others on this machine can read this private key',
+      got: file,
+      expected: 'chmod 600',
+    })
+  }
+  return key
 }
 
 function content(file: string, complain: Complain): string | undefined {

@@ -26,6 +26,7 @@ export function redactedConfig(settings: Settings): PlainConfig {
         ? { development: true }
         : { jwt: present({ ...auth, kind: undefined, ...hidden(auth, 'secret') }) },
     ticketKeys: settings.ticketKeys && present(hidden(settings.ticketKeys, 'next', 'current', 'previous')),
+    noise: settings.noise && present(settings.noise),
     linkKey: settings.linkKey && REDACTED,
     limits: {
       windowCount: limits.windowCount,

@@ -21,6 +21,10 @@ export function resolveSettings(config: Config, directory: string): Settings {
     auth: authSettings(config, file),
     ticketKeys: config.ticketKeys,
     stateDir: file(config.stateDir),
+    noise: config.noise && {
+      keyFile: file(config.noise.keyFile),
+      previousKeyFile: config.noise.previousKeyFile && file(config.noise.previousKeyFile),
+    },
     linkKey: config.linkKey,
     limits: config.limits,
     times: timeSettings(config),

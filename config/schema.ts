@@ -3,6 +3,7 @@
 // between keys (O1, W5, routes that name services ...) is in checks.ts. Every default is chosen to be safe to run.
 import { z } from 'zod'
 import { kcp } from './schema-kcp.ts'
+import { noise } from './schema-noise.ts'
 import {
   count,
   duration,
@@ -279,6 +280,9 @@ export const configSchema = z.strictObject({
   auth: auth.optional().meta({ description: 'Who may log in; one of the kinds below. Default: development.' }),
   ticketKeys: ticketKeys.optional().meta({
     description: 'What seals tickets: the same keys on all gateways. Default: keys of its own in `stateDir` (T3).',
+  }),
+  noise: noise.optional().meta({
+    description: 'The key of `security: noise`. Default: a key of its own in `stateDir`; its public key is logged.',
   }),
   linkKey: secret('Proves gateway and hosts to each other, at least 32 characters; the same on both (L4).')
     .min(32)

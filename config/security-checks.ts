@@ -1,7 +1,7 @@
 // Security that is asked for and not given, or opened further than was probably meant: certificates, proof on links
 // (L4), logins, ticket keys (T3), the admin port. What cannot work or leaves a door open is an error; what may be meant
 // so is a warning.
-import { checkCertificates, checkKeyPair, checkPublicKey } from './check-files.ts'
+import { checkCertificates, checkKeyPair, checkNoiseKey, checkPublicKey } from './check-files.ts'
 import type { Checked } from './checks.ts'
 import { isLoopback } from './networks.ts'
 import type { Complaint } from './problems.ts'
@@ -13,6 +13,7 @@ export const securityChecks = [
   checkAuth,
   checkPublicKeyFile,
   checkTicketKeys,
+  checkNoiseKeys,
   checkAdmin,
 ]
 
@@ -138,6 +139,17 @@ function checkTicketKeys({ settings, complain }: Checked): void {
     if (!same || !settings.ticketKeys?.[role]) continue
     complain(['ticketKeys', role], { what: `is the same key as \`${same}\`` }, 'key')
   }
+}
+
+function checkNoiseKeys({ settings: { noise }, complain }: Checked): void {
+  if (noise === undefined) return
+  const { keyFile, previousKeyFile } = noise
+  const key = checkNoiseKey(keyFile, (complaint) => complain(['noise', 'keyFile'], complaint))
+  if (previousKeyFile === undefined) return
+  const path = ['noise', 'previousKeyFile']
+  const previous = checkNoiseKey(previousKeyFile, (complaint) => complain(path, complaint))
+  if (key === undefined || key.publicKey !== previous?.publicKey) return
+  complain(path, { what: 'is the same key as `keyFile`', got: previousKeyFile })
 }
 
 function checkAdmin({ settings: { admin }, complain }: Checked): void {

@@ -63,6 +63,9 @@ export type AuthSettings =
 export type TicketKeySettings = { next?: KeySettings; current: KeySettings; previous?: KeySettings }
 export type KeySettings = { id: string; key: Uint8Array }
 
+/** Names of files with X25519 private keys. */
+export type NoiseSettings = { keyFile: string; previousKeyFile?: string }
+
 export type LimitSettings = {
   windowCount: number
   windowBytes: number
@@ -116,6 +119,8 @@ export type Settings = {
   /** Absent: the gateway keeps keys of its own in `stateDir` (T3). */
   ticketKeys?: TicketKeySettings
   stateDir: string
+  /** Absent: the gateway keeps a key of its own in `stateDir`, where Noise is spoken at all. */
+  noise?: NoiseSettings
   /** Proves the two ends of a link to each other (L4). */
   linkKey?: string
   limits: LimitSettings

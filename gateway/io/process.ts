@@ -14,17 +14,20 @@ import { LogFile, type LogTarget } from '../observe/log.ts'
 import { Metrics } from '../observe/metrics.ts'
 import { Observer } from '../observe/observer.ts'
 import type { Authenticator, GatewayEnvironment } from '../seams.ts'
+import { openTicket } from '../tickets.ts'
 import { ConnectionBudget } from './acceptor.ts'
 import { adminRoutes } from './admin-routes.ts'
 import { AdminServer } from './admin-server.ts'
 import { authenticatorOf } from './authenticator.ts'
 import { EventStream } from './event-stream.ts'
+import { cryptoProvider } from './crypto-provider.ts'
 import { connectionsFor, openFilesMax } from './file-limit.ts'
 import { IoCounters } from './io-counters.ts'
 import { ownKeys } from './key-file.ts'
 import { LinkDialer } from './link-dialer.ts'
 import { type ListenerAddress, Listeners } from './listeners.ts'
 import { Loop, monotonicNow } from './loop.ts'
+import { NoiseIdentity } from './noise-identity.ts'
 import { ProcessSampler } from './process-sample.ts'
 import { Reload, type ReloadHome, type ReloadOutcome } from './reload.ts'
 import { type KeyRing, KeyRingSealer, keyRing } from './sealer.ts'
@@ -99,6 +102,7 @@ class GatewayProcess implements RunningGateway {
   readonly #events = new EventStream()
   readonly #sampler = new ProcessSampler()
   readonly #sealer: KeyRingSealer
+  readonly #noise: NoiseIdentity
   readonly #dialer: LinkDialer
   readonly #home: ListenerHome
   readonly #listeners: Listeners
@@ -109,6 +113,7 @@ class GatewayProcess implements RunningGateway {
   readonly #admin: AdminServer | undefined
   readonly #version = packageVersion()
   #ended: (ending: Ending) => void = () => {}
+  #toldPublicKey: string | undefined
   #isDraining = false
   #isClosing = false
 
@@ -120,6 +125,8 @@ class GatewayProcess implements RunningGateway {
     })
     this.#hasOwnKeys = settings.ticketKeys === undefined
     this.#sealer = new KeyRingSealer(settings.ticketKeys ?? ownKeys(settings.stateDir))
+    this.#noise = new NoiseIdentity(cryptoProvider, (ticket) => openTicket(this.#sealer, ticket))
+    this.#noise.prepare(settings)()
     this.#authenticator = authenticatorOf(settings.auth)
     this.#logFile = new LogFile(settings.log, options.logTarget)
     this.#observer = new Observer(this.#logFile.log, monotonicNow)
@@ -133,6 +140,7 @@ class GatewayProcess implements RunningGateway {
       carriers: this.#carriers,
       clientSlab: clientSlab(),
       budget: new ConnectionBudget(this.#connectionsMax(settings), this.#io),
+      noise: this.#noise,
       handshakeMs: settings.times.handshakeMs,
       loop: this.#loop,
       randomBytes,
@@ -165,6 +173,7 @@ class GatewayProcess implements RunningGateway {
       this.adminAddress = `http://${host.includes(':') ? `[${host}]` : host}:${port}`
       log.info({ address: this.adminAddress }, 'admin interface')
     }
+    this.#logPublicKey()
     if (this.#settings.auth.kind === 'development') log.warn('auth is development: whoever connects is believed')
     if (this.#options.ownsProcess) this.#ownProcess()
     this.#loop.start(this.gateway)
@@ -218,6 +227,7 @@ class GatewayProcess implements RunningGateway {
     const before = this.gateway.settings
     const authenticator = authenticatorOf(settings.auth)
     const ring = ringOf(settings, this.#hasOwnKeys)
+    const swapNoise = this.#noise.prepare(settings)
     this.#home.handshakeMs = settings.times.handshakeMs
     const swapListeners = await this.#listeners.prepare(settings.listeners).catch((error: Error) => {
       this.#home.handshakeMs = before.times.handshakeMs
@@ -228,6 +238,8 @@ class GatewayProcess implements RunningGateway {
       const removed = swapListeners()
       this.#authenticator = authenticator
       this.#sealer.reload(ring)
+      swapNoise()
+      this.#logPublicKey()
       this.#hasOwnKeys ||= settings.ticketKeys === undefined
       this.#home.budget.connectionsMax = this.#connectionsMax(settings)
       this.#loop.flushDelayMs = settings.times.linkFlushDelayMs
@@ -304,6 +316,15 @@ class GatewayProcess implements RunningGateway {
       dial: (hostName) => void setImmediate(() => this.#dial(hostName)),
       observe: this.#observer.observe,
     }
+  }
+
+  /** Told at the start, and again when it is another one. */
+  #logPublicKey(): void {
+    const publicKey = this.#noise.publicKeyText
+    if (publicKey === this.#toldPublicKey) return
+    this.#toldPublicKey = publicKey
+    const { crypto } = this.#noise
+    if (publicKey !== undefined) this.#logFile.log.info({ publicKey, crypto: crypto.name }, 'the public key of Noise')
   }
 
   #connectionsMax(settings: Settings): number {

@@ -3,12 +3,15 @@ import type { LimitSettings, ListenerSettings } from '../../config/settings.ts'
 import type { Carrier, CarrierEvents, Entrance } from '../seams.ts'
 import { Acceptor, type ConnectionBudget } from './acceptor.ts'
 import type { Loop } from './loop.ts'
+import type { NoiseIdentity } from './noise-identity.ts'
 import { type CarrierHome, StreamCarrier } from './stream-carrier.ts'
 import { TlsTerminator } from './tls-terminator.ts'
 
 /** What a listener needs of the process. */
 export type ListenerHome = CarrierHome & {
   budget: ConnectionBudget
+  /** Has keys where a listener speaks Noise. */
+  noise: NoiseIdentity
   /** A reload changes it. */
   handshakeMs: number
   loop: Loop

@@ -124,6 +124,8 @@ export type ResponderOptions = {
   readonly crypto: CryptoProvider
   /** Our static pair. */
   readonly identity: KeyPair
+  /** The pair before it: tried for those who know only that one, which costs a forged message a second X25519. */
+  readonly previous?: KeyPair
   readonly transport: string
   /** Without it there is no NKpsk2 here. */
   readonly openTicket?: TicketOpener
@@ -153,7 +155,7 @@ export class Responder {
   }
 
   read(kind: number, versionMin: number, versionMax: number, message: Uint8Array): FirstRead {
-    const { crypto, identity, transport, openTicket, peers } = this.#options
+    const { crypto, identity, previous, transport, openTicket, peers } = this.#options
     if (versionMin > SECURE_VERSION || versionMax < SECURE_VERSION) return { ok: false, why: 'version' }
     if (message.length > MESSAGE_BYTES_MAX) return { ok: false, why: 'too_large' }
     const isKnown =
@@ -163,18 +165,21 @@ export class Responder {
     if (!isKnown) return { ok: false, why: 'unknown_kind' }
     const prologue = prologueOf(transport, kind, versionMin, versionMax)
     let why: HandshakeFailure = 'forged'
-    for (const peer of kind === handshakeKind.kk ? peers! : [undefined]) {
-      const noise = new NoiseHandshake({
-        crypto,
-        pattern: patternByKind[kind],
-        isInitiator: false,
-        prologue,
-        staticPair: identity,
-        remoteStatic: peer,
-      })
-      const read = noise.read(message)
-      if (read.ok) return { ok: true, first: firstMessage(crypto, noise, kind, read.payload, openTicket, peer) }
-      why = read.why
+    for (const staticPair of previous === undefined ? [identity] : [identity, previous]) {
+      for (const peer of kind === handshakeKind.kk ? peers! : [undefined]) {
+        const pattern = patternByKind[kind]
+        const noise = new NoiseHandshake({
+          crypto,
+          pattern,
+          isInitiator: false,
+          prologue,
+          staticPair,
+          remoteStatic: peer,
+        })
+        const read = noise.read(message)
+        if (read.ok) return { ok: true, first: firstMessage(crypto, noise, kind, read.payload, openTicket, peer) }
+        why = read.why
+      }
     }
     return { ok: false, why }
   }

@@ -3,6 +3,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { generateKeyPairSync } from 'node:crypto'
 import { newKey } from '../../config/keys.ts'
+import { newNoiseKeyFile } from '../../config/noise-keys.ts'
 import { problemText } from '../../config/problems.ts'
 import { loadSettingsText } from '../../config/settings-from-yaml.ts'
 import { makeCertificate } from './certificate.ts'
@@ -124,4 +125,22 @@ t.test('an admin port beyond this machine needs a token', async (t) => {
   t.same(complaints(`admin: { host: 0.0.0.0, token: ${newKey()} }`), [])
   t.match(complaints('admin: { token: short }'), [/admin.token: is too short; expected at least 16 characters/])
   t.same(complaints('admin: { host: 0.0.0.0, enabled: false }'), [])
+})
+
+t.test('keys of Noise have to be X25519, different, and for their owner only', async (t) => {
+  const write = (name: string, text: string, mode = 0o600) => {
+    fs.writeFileSync(path.join(folder, name), text)
+    fs.chmodSync(path.join(folder, name), mode)
+  }
+  write('x.key', newNoiseKeyFile())
+  write('y.key', newNoiseKeyFile())
+  write('open.key', newNoiseKeyFile(), 0o644)
+  t.same(complaints('listeners: [{ transport: tcp, security: noise }]'), [])
+  t.same(complaints('noise: { keyFile: x.key, previousKeyFile: y.key }'), [])
+  t.match(complaints('noise: { keyFile: x.key, previousKeyFile: x.key }'), [/previousKeyFile: is the same key as/])
+  t.match(complaints('noise: { keyFile: open.key }'), [/warning: .*others on this machine can read this private key/])
+  t.match(complaints('noise: { keyFile: private.pem, previousKeyFile: none.key }'), [
+    /noise\.keyFile: does not hold an X25519 private key; got private\.pem; expected PEM, as `skewer keygen noise`/,
+    /noise\.previousKeyFile: the file cannot be read \(ENOENT\); got none\.key/,
+  ])
 })
