@@ -50,6 +50,14 @@ export interface RouteNumbers {
   numberOf(route: string, w: Writer): number
 }
 
+/** Where datagrams go beside the stream of a connection: for LATEST and UNRELIABLE alone (WIRE-10.1). */
+export interface DatagramPath {
+  /** A writer for one frame on that route, or undefined where the frame is to go in the stream (KCP-7.6). */
+  begin(route: string): Writer | undefined
+  /** Sends the frame that was written; false: it is to go in the stream. */
+  end(): boolean
+}
+
 export type EndLimits = {
   /** Requests open in this direction (W4). */
   openRequestsMax: number
@@ -348,7 +356,7 @@ export class ChannelEnd {
   }
 
   /** Writes what is due on the current attach: new and replayed items, tombstones, unnumbered messages, an ACK. */
-  transmit(w: Writer, channel: number, routes: RouteNumbers, now: number): void {
+  transmit(w: Writer, channel: number, routes: RouteNumbers, now: number, datagrams?: DatagramPath): void {
     if (!this.isAttached) return
     let wrote = false
     for (let item = this.out.next(); item !== undefined; item = this.out.next()) {
@@ -356,14 +364,24 @@ export class ChannelEnd {
       writeItem(w, channel, item, routes, this.#limits.numberMask, now)
       wrote = true
     }
-    for (const message of this.#unreliable) {
-      const route = routes.numberOf(message.route, w)
-      writeUnreliable(w, channel, this.epoch & 0xff, route, message.payload)
+    const epoch = this.epoch & 0xff
+    for (const { route, payload } of this.#unreliable) {
+      const datagram = datagrams?.begin(route)
+      if (datagram !== undefined) {
+        writeUnreliable(datagram, channel, epoch, routes.numberOf(route, datagram), payload)
+        if (datagrams!.end()) continue
+      }
+      writeUnreliable(w, channel, epoch, routes.numberOf(route, w), payload)
     }
     if (this.#unreliable.length > 0) this.#unreliable = []
     for (let held = this.latest.next(); held !== undefined; held = this.latest.next()) {
-      const route = routes.numberOf(held.route, w)
-      writeLatest(w, channel, this.epoch & 0xff, route, held.key, held.stamp, held.payload)
+      const { route, key, stamp, payload } = held
+      const datagram = datagrams?.begin(route)
+      if (datagram !== undefined) {
+        writeLatest(datagram, channel, epoch, routes.numberOf(route, datagram), key, stamp, payload)
+        if (datagrams!.end()) continue
+      }
+      writeLatest(w, channel, epoch, routes.numberOf(route, w), key, stamp, payload)
     }
     // An ACK that is due soon rides along with what is written anyway.
     const ride = wrote && this.#ackDueAt - now < this.#limits.ackDelayMs / 2

@@ -281,7 +281,7 @@ export class Attacher {
       // What the host has finished may want our FIN now (X4).
       channel.line.considerClosed()
       channel.groups.recover(now)
-      channel.end.transmit(connection.writer, channel.alias, connection, now)
+      channel.end.transmit(connection.writer, channel.alias, connection, now, connection.datagrams)
       // And with the last ACK written both directions may be through.
       channel.line.considerClosed()
     }

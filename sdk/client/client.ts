@@ -12,7 +12,7 @@ import { Driver } from './driver.ts'
 import type { ClientEvents } from './events.ts'
 import type { ClientOptions, ClientState, TokenProvider } from './options.ts'
 import { SessionSink } from './session-sink.ts'
-import type { Transports } from './transports.ts'
+import type { KcpOptions, Transports } from './transports.ts'
 
 export type Token = string | Uint8Array
 
@@ -31,6 +31,10 @@ export type ConnectOptions = Omit<ClientOptions, 'addresses' | 'token'> & {
   transports?: Transports
   /** For tls:// and wss:// on Node: what `tls.connect` takes (`ca`, `cert`, `key`, `rejectUnauthorized` ...). */
   tls?: object
+  /** Public key of the gateways, where an address names none with `?key=`: 43 characters of base64url, or 32 bytes. */
+  gatewayKey?: string | Uint8Array
+  /** For kcp://: `preset` (`fast`, the default, `normal` or `thrifty`) and changes to it. */
+  kcp?: KcpOptions
 }
 
 export type LooseOptions = CallOptions & {
@@ -63,7 +67,8 @@ export class Client {
     this.#sink = new SessionSink({ gateways: this.#gateways, codec, autoStart, handlerDeadlineMs, now })
     const core = { ...options, addresses: this.#gateways, token: tokenProvider(options.token, now) }
     const transports = { ...platform.transports, ...options.transports }
-    this.#driver = new Driver(platform, transports, options.tls, core, this.#sink)
+    const { tls, kcp, gatewayKey } = options
+    this.#driver = new Driver(platform, transports, { tls, kcp, gatewayKey }, core, this.#sink)
     this.#driver.core.connect(now())
   }
 

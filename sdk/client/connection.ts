@@ -11,7 +11,8 @@ import { FrameSplitter, splitResult } from '../../protocols/wire/splitter.ts'
 import { Writer } from '../../protocols/wire/writer.ts'
 import type { ClientCore } from './core.ts'
 import type { CoreChannel } from './core-channel.ts'
-import { receiveFrame } from './gateway-frames.ts'
+import { DatagramSender } from './datagram-sender.ts'
+import { receiveDatagram, receiveFrame } from './gateway-frames.ts'
 import { ROUTES_MAX } from './routes.ts'
 
 export type ConnectionState = 'token' | 'dialing' | 'hello' | 'login' | 'welcomed' | 'closed'
@@ -30,6 +31,7 @@ export class ClientConnection implements RouteNumbers, FrameSink {
   readonly address: number
   readonly writer = new Writer(FIRST_BYTES)
   readonly memberships: Membership[] = []
+  readonly datagrams: DatagramSender
   state: ConnectionState = 'token'
   binding: Uint8Array = EMPTY
   /** Newest ticket generation shown or issued here: what ATTACH names (T1). */
@@ -50,7 +52,9 @@ export class ClientConnection implements RouteNumbers, FrameSink {
   readonly #core: ClientCore
   readonly #splitter = new FrameSplitter(HANDSHAKE_FRAME_BYTES_MAX)
   readonly #routesIn: string[] = []
-  readonly #announced = new Uint8Array(ROUTES_MAX)
+  /** 0: not announced here; else the turn in which it was. */
+  readonly #announcedAt = new Uint32Array(ROUTES_MAX)
+  #turn = 1
   #pingAt = Infinity
   #heardAt = 0
 
@@ -58,6 +62,7 @@ export class ClientConnection implements RouteNumbers, FrameSink {
     this.#core = core
     this.id = id
     this.address = address
+    this.datagrams = new DatagramSender(core, this)
   }
 
   get isOpen(): boolean {
@@ -68,11 +73,17 @@ export class ClientConnection implements RouteNumbers, FrameSink {
 
   receive(bytes: Uint8Array, now: number): void {
     if (!this.isOpen) return
-    this.#heardAt = now
-    if (this.state === 'welcomed') this.lostAt = now + 2 * this.heartbeatMs
+    this.#heard(now)
     const result = this.#splitter.receive(bytes, this)
     if (result === splitResult.ok || this.#isClosed()) return
     this.#core.dialer.violated(this, result === splitResult.tooLarge ? 'a frame too large' : 'a malformed length', now)
+  }
+
+  /** One frame that came beside the stream, lent for the call. Whatever is wrong with it, it is dropped (WIRE-10.2). */
+  receiveDatagram(frame: Uint8Array, now: number): void {
+    if (this.state !== 'welcomed') return
+    this.#heard(now)
+    receiveDatagram(this.#core, this, frame)
   }
 
   /** Called by the splitter: false stops it. */
@@ -99,17 +110,24 @@ export class ClientConnection implements RouteNumbers, FrameSink {
   /** The number of one of our routes, announced here before its first use (L3). */
   numberOf(route: string, w: Writer): number {
     const number = this.#core.routes.numberOf(route)
-    if (this.#announced[number] === 0) {
-      this.#announced[number] = 1
+    if (this.#announcedAt[number] === 0) {
+      this.#announcedAt[number] = this.#turn
       writeRoute(w, clientKind.route, number, route)
     }
     return number
+  }
+
+  /** Whether the route's number was announced in an earlier turn (KCP-7.6). */
+  knowsRoute(route: string): boolean {
+    const at = this.#announcedAt[this.#core.routes.numberOf(route)]
+    return at !== 0 && at !== this.#turn
   }
 
   /** Hands what was written to the carrier: one write a turn. */
   flush(): void {
     const writer = this.writer
     if (writer.at === 0) return
+    this.#turn++
     this.#core.env.write(this.id, writer.view())
     writer.clear()
     if (writer.bytes.length > KEPT_BYTES) writer.bytes = new Uint8Array(FIRST_BYTES)
@@ -170,6 +188,11 @@ export class ClientConnection implements RouteNumbers, FrameSink {
     writePair(this.writer, clientKind.ping, Math.floor(now), Math.round(this.#core.rttMs))
     this.#pingAt = now + (now - this.#heardAt >= this.heartbeatMs / 2 ? this.heartbeatMs : this.heartbeatMs / 2)
     this.#core.wake()
+  }
+
+  #heard(now: number): void {
+    this.#heardAt = now
+    if (this.state === 'welcomed') this.lostAt = now + 2 * this.heartbeatMs
   }
 
   #isClosed(): boolean {

@@ -135,6 +135,14 @@ export class ClientCore {
     this.left()
   }
 
+  /** One frame that came beside a connection's stream, without a length, lent for the call. */
+  receiveDatagram(connection: number, frame: Uint8Array, now: number): void {
+    this.enter(now)
+    this.dialer.byId(connection)?.receiveDatagram(frame, now)
+    this.wake()
+    this.left()
+  }
+
   /** The connection is gone, or could not be made; `text` is what the carrier says of it. */
   lost(connection: number, now: number, text = ''): void {
     this.enter(now)

@@ -13,6 +13,9 @@ export type Platform = {
   atTurnEnd(run: () => void): void
 }
 
+/** What all transports are told, and the key of gateways whose address names none. */
+export type DriverOptions = Pick<TransportOptions, 'tls' | 'kcp'> & { gatewayKey?: string | Uint8Array }
+
 const TIMER_MS_MAX = 2 ** 31 - 1
 
 export class Driver implements ClientEnvironment {
@@ -21,17 +24,26 @@ export class Driver implements ClientEnvironment {
   readonly #transports: Transports
   readonly #transportOptions: TransportOptions
   readonly #carriers: Map<number, Carrier> = new Map()
+  readonly #gatewayKey: string | Uint8Array | undefined
   #timer: ReturnType<typeof setTimeout> | undefined
   #armedAt = Infinity
   #interruptedUntil = -Infinity
 
   /** Throws a RangeError for an address that cannot be dialed. */
-  constructor(platform: Platform, transports: Transports, tls: object | undefined, o: ClientOptions, sink: ClientSink) {
+  constructor(
+    platform: Platform,
+    transports: Transports,
+    { gatewayKey, ...options }: DriverOptions,
+    o: ClientOptions,
+    sink: ClientSink,
+  ) {
     this.#platform = platform
     this.#transports = transports
     this.core = new ClientCore(o, this, sink)
-    this.#transportOptions = { openMs: this.core.settings.handshakeMs, tls }
-    for (const address of o.addresses) transportOf(address, transports)
+    // The carrier knows better than the core why it does not stand in time, and is to speak first.
+    this.#transportOptions = { ...options, openMs: 0.9 * this.core.settings.handshakeMs }
+    this.#gatewayKey = gatewayKey
+    for (const address of o.addresses) transportOf(address, transports, gatewayKey)
   }
 
   now(): number {
@@ -70,7 +82,7 @@ export class Driver implements ClientEnvironment {
   }
 
   dial(connection: number, address: string): void {
-    const { url, transport } = transportOf(address, this.#transports)
+    const { url, gatewayKey, transport } = transportOf(address, this.#transports, this.#gatewayKey)
     const lost = (text: string) => {
       this.#carriers.delete(connection)
       this.core.lost(connection, this.now(), text)
@@ -85,16 +97,21 @@ export class Driver implements ClientEnvironment {
       {
         opened: (binding) => isOurs() && this.core.opened(connection, binding, this.now()),
         received: (bytes) => isOurs() && this.core.receive(connection, bytes, this.now()),
+        receivedDatagram: (frame) => isOurs() && this.core.receiveDatagram(connection, frame, this.now()),
         drained: () => isOurs() && this.core.drained(connection, this.now()),
         closed: (cause) => isOurs() && lost(cause instanceof Error ? cause.message : ''),
       },
-      this.#transportOptions,
+      { ...this.#transportOptions, gatewayKey },
     )
     this.#carriers.set(connection, carrier)
   }
 
   write(connection: number, bytes: Uint8Array): void {
     this.#carriers.get(connection)?.write(bytes)
+  }
+
+  writeDatagram(connection: number, frame: Uint8Array): boolean {
+    return this.#carriers.get(connection)?.writeDatagram?.(frame) ?? false
   }
 
   closeConnection(connection: number): void {

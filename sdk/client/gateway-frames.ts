@@ -89,6 +89,17 @@ function receiveLane(
   }
 }
 
+/** A frame that came beside the stream. What is wrong, late or early in it is dropped and nothing else (WIRE-10.2). */
+export function receiveDatagram(core: ClientCore, connection: ClientConnection, bytes: Uint8Array): void {
+  const frame = core.laneFrame
+  const isOurs = readLaneHeader(frame, bytes, 0, bytes.length) && frame.kind >= laneKind.latest
+  const channel = isOurs ? core.attacher.at(connection, frame.channel) : undefined
+  const route = isOurs ? connection.routeName(frame.route) : ''
+  if (channel?.state !== 'attached' || route === '' || channel.end.receive(frame, route, core.now) !== code.ok) {
+    core.framesIgnored++
+  }
+}
+
 /** False: malformed, or not now. */
 function receiveHandshake(core: ClientCore, connection: ClientConnection, kind: number, r: Reader): boolean {
   if (kind === clientKind.hello && connection.state === 'hello') {
@@ -101,6 +112,8 @@ function receiveHandshake(core: ClientCore, connection: ClientConnection, kind: 
     if (a !== undefined) core.dialer.welcomed(connection, a, core.now)
     return a !== undefined
   }
+  // A carrier without a handshake says PING before anything else (KCP-7.3), and is answered.
+  if (kind === clientKind.pong) return readPair(r) !== undefined
   if (kind === clientKind.authRequired && connection.state === 'login') {
     const a = readNumber(r)
     if (a !== undefined) core.dialer.authRequired(connection, core.now)

@@ -1,8 +1,14 @@
-// The transports of Node: tcp://host:port, tls://host:port, unix:///path, ws:// and wss://. Without a port tcp and tls go
-// to 7777.
+// The transports of Node: kcp://host:port, tcp://host:port, tls://host:port, unix:///path, ws:// and wss://. Without a port
+// kcp, tcp and tls go to 7777.
+import { randomBytes, randomInt } from 'node:crypto'
 import net from 'node:net'
 import tls from 'node:tls'
 import { WebSocket } from 'ws'
+import { kcpSettings } from '../../protocols/kcp/settings.ts'
+import { nobleProvider } from '../../protocols/secure/noble-provider.ts'
+import { DatagramCarrier } from './datagram-carrier.ts'
+import { PlainEnvelope } from './envelope.ts'
+import { SealedEnvelope } from './sealed-envelope.ts'
 import type { Carrier, CarrierEvents, Transport, Transports } from './transports.ts'
 
 const PORT = 7777
@@ -112,6 +118,26 @@ const secure: Transport = (address, events, { openMs, tls: options }) => {
   return new SocketCarrier(socket, 'secureConnect', events, openMs)
 }
 
+/** In sealed datagrams there is one conversation (KCP-7.2); without, its number is ours to choose (KCP-7.3). */
+const SEALED_CONV = 1
+
+const kcp: Transport = (address, events, { openMs, gatewayKey, kcp: options = {} }) => {
+  const { preset = 'fast', ...changes } = options
+  const crypto = nobleProvider
+  const target = {
+    host: hostOf(address),
+    port: portOf(address),
+    conv: gatewayKey === undefined ? randomInt(1, 2 ** 32) : SEALED_CONV,
+    settings: kcpSettings(preset, changes),
+    openMs,
+    envelope: (now: number) =>
+      gatewayKey === undefined
+        ? new PlainEnvelope()
+        : new SealedEnvelope({ crypto, gatewayKey, random: randomBytes }, now),
+  }
+  return new DatagramCarrier(target, events)
+}
+
 const webSocket: Transport = (address, events, { openMs, tls: options }) => {
   const socket = new WebSocket(address, {
     perMessageDeflate: false,
@@ -123,4 +149,4 @@ const webSocket: Transport = (address, events, { openMs, tls: options }) => {
 }
 
 /** What Node can connect with. */
-export const nodeTransports: Transports = { tcp, tls: secure, unix, ws: webSocket, wss: webSocket }
+export const nodeTransports: Transports = { kcp, tcp, tls: secure, unix, ws: webSocket, wss: webSocket }

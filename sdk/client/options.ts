@@ -48,6 +48,8 @@ export interface ClientEnvironment {
   dial(connection: number, address: string): void
   /** Writes to a connection; the bytes are lent for the call. */
   write(connection: number, bytes: Uint8Array): void
+  /** Sends one frame (without a length, lent for the call) beside the connection's stream; false: there is no such way. */
+  writeDatagram?(connection: number, frame: Uint8Array): boolean
   /** Ends a connection after what was written to it. `lost` may follow or not; it changes nothing then. */
   closeConnection(connection: number): void
   /** Bytes written to a connection that the carrier has not taken yet. */

@@ -348,9 +348,11 @@ t.test('interrupt: away for so long, and nothing is lost', async (t) => {
 
 t.test('addresses are judged before anything happens', async (t) => {
   t.throws(() => connect({ gateways: ['nowhere'], token: 'x' }), { name: 'RangeError', message: /tcp:\/\/host:7777/ })
-  t.throws(() => connect({ gateways: ['kcp://a:1'], token: 'x' }), {
-    message: /no transport for kcp: .* tcp, tls, unix/,
+  t.throws(() => connect({ gateways: ['quic://a:1'], token: 'x' }), {
+    message: /no transport for quic: .* kcp, tcp, tls, unix/,
   })
+  t.throws(() => connect({ gateways: ['kcp://a:1'], token: 'x' }), { name: 'RangeError', message: /kcp:\/\/ needs/ })
+  t.throws(() => connect({ gateways: ['tcp://a:1'], gatewayKey: 'x', token: 'x' }), { message: /public key/ })
   t.throws(() => connect({ gateways: [], token: 'x' }), { name: 'RangeError' })
 })
 

@@ -33,7 +33,12 @@ import { writeReject } from '../../../protocols/wire/lane-frames.ts'
 import { FrameSplitter } from '../../../protocols/wire/splitter.ts'
 import { Writer } from '../../../protocols/wire/writer.ts'
 
-export type Pipe = { write(bytes: Uint8Array): void; close(): void }
+export type Pipe = {
+  write(bytes: Uint8Array): void
+  close(): void
+  /** What proofs are bound to on this pipe. */
+  binding?: Uint8Array
+}
 
 const NO_BYTES = new Uint8Array(0)
 const NONCE = new TextEncoder().encode('nonce-of-16bytes')
@@ -47,6 +52,8 @@ export class EchoGateway {
   readonly connections: Set<EchoConnection> = new Set()
   readonly records: Map<string, EchoRecord> = new Map()
   readonly unnumbered: string[] = []
+  /** Frames that came beside a stream. */
+  datagrams = 0
   sessions = 0
   resumes = 0
   lives = 0n
@@ -158,6 +165,13 @@ export class EchoConnection {
     this.#flush()
   }
 
+  receiveDatagram(frame: Uint8Array): void {
+    if (this.#isClosed) return
+    this.#gateway.datagrams++
+    this.#lane(frame, 0, frame.length)
+    this.#flush()
+  }
+
   cut(): void {
     if (this.#isClosed) return
     this.#isClosed = true
@@ -229,7 +243,8 @@ export class EchoConnection {
       else this.#welcome(`s${++this.#gateway.sessions}`, user)
     } else if (kind === clientKind.resume) {
       const resume = readResume(r)!
-      const proof = createHmac('sha256', SECRET).update('skewer-resume-1').update(NONCE).digest()
+      const binding = this.#pipe.binding ?? NO_BYTES
+      const proof = createHmac('sha256', SECRET).update('skewer-resume-1').update(NONCE).update(binding).digest()
       const [session, user] = new TextDecoder().decode(resume.ticket).split(' ')
       this.#gateway.resumes++
       if (proof.equals(resume.proof)) this.#welcome(session, user)
