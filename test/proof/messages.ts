@@ -22,10 +22,34 @@ export type PlayerBook = {
   endings: string[]
   lane: { unacked: number; state: string }
 }
+/** What went over a transport: attaches, and messages that were sent or received while attached by it. */
+export type Carried = { attaches: number; messages: number }
 export type FromPlayers =
   | { kind: 'ready' }
   | { kind: 'state'; attached: number; clients: number; unacked: number; openRequests: number; messages: number }
-  | { kind: 'books'; books: PlayerBook[]; reattachMs: number[]; transports: Record<string, number>; hops: number }
+  | { kind: 'books'; books: PlayerBook[]; reattachMs: number[]; carried: Record<string, Carried>; hops: number }
+
+/** Host links, players' streams (sealed ones may be corrupted), players' datagrams. */
+export type Way = { what: 'links' | 'streams' | 'sealedStreams' | 'datagrams'; targetPort: number }
+export type ToNetwork =
+  | { kind: 'open'; ways: Way[]; impairment: Record<string, number>; streamCorruptShare: number }
+  | { kind: 'cutLink' | 'heal' | 'counts' }
+  | { kind: 'cutConnections' | 'rebind'; share: number }
+export type NetworkCounts = {
+  linkCuts: number
+  connectionCuts: number
+  piecesCorrupted: number
+  rebindings: number
+  datagrams: number
+  datagramsLost: number
+  datagramsDoubled: number
+  datagramsCorrupted: number
+  datagramsReordered: number
+}
+export type FromNetwork =
+  | { kind: 'ready' }
+  | { kind: 'opened'; ports: number[] }
+  | { kind: 'counts'; counts: NetworkCounts }
 
 const PAYLOAD_BYTES = 48
 

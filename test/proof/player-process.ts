@@ -4,7 +4,7 @@ import process from 'node:process'
 import type { Client } from '../../sdk/client/index.ts'
 import { bytes, connect } from '../../sdk/client/index.ts'
 import { NumberLog } from './accounts.ts'
-import type { FromPlayers, PlayerBook, ToPlayers } from './messages.ts'
+import type { Carried, FromPlayers, PlayerBook, ToPlayers } from './messages.ts'
 import { numberOf, payloadOf } from './messages.ts'
 
 const options = JSON.parse(process.env.OPTIONS!) as {
@@ -20,7 +20,7 @@ const ASK_SHARE = 0.05
 let isQuiet = false
 let hops = 0
 const reattachMs: number[] = []
-const transports: Record<string, number> = {}
+const carried: Record<string, Carried> = {}
 
 class Player {
   readonly book: PlayerBook
@@ -29,6 +29,7 @@ class Player {
   readonly #room
   #due = 0
   #apartSince = -1
+  #carried: Carried = { attaches: 0, messages: 0 }
   #numbers: Map<number, number> = new Map()
 
   constructor(name: string, first: number) {
@@ -50,10 +51,14 @@ class Player {
     this.client = connect({ gateways, token: name, codec: bytes })
     const room = this.client.actor('proof', '')
     this.#room = room
-    room.on('proof.down', (payload) => this.received.push(numberOf(payload as Uint8Array)))
+    room.on('proof.down', (payload) => {
+      this.received.push(numberOf(payload as Uint8Array))
+      this.#carried.messages++
+    })
     room.on('proof.echo', (payload) => payload)
     room.on('attached', () => {
-      transports[this.client.transport] = (transports[this.client.transport] ?? 0) + 1
+      this.#carried = carried[this.client.transport] ??= { attaches: 0, messages: 0 }
+      this.#carried.attaches++
       if (this.#apartSince >= 0) reattachMs.push(performance.now() - this.#apartSince)
       this.#apartSince = -1
     })
@@ -102,6 +107,7 @@ class Player {
     } catch {
       return false
     }
+    this.#carried.messages++
     this.#numbers.set(number, ++this.book.accepted)
     if (this.#numbers.size > 4096) this.#numbers.delete(this.#numbers.keys().next().value!)
     return true
@@ -166,7 +172,7 @@ process.on('message', (message: ToPlayers) => {
       answer.messages += player.book.accepted + player.book.asked + player.received.length
     }
   } else if (message.kind === 'books') {
-    answer = { kind: 'books', books: players.map((player) => player.close()), reattachMs, transports, hops }
+    answer = { kind: 'books', books: players.map((player) => player.close()), reattachMs, carried, hops }
   } else {
     process.exit(0)
   }

@@ -9,8 +9,20 @@ import process from 'node:process'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '../../examples/arena/free-port.ts'
-import type { FromHost, FromPlayers, ToHost, ToPlayers } from './messages.ts'
-import { LinkRelay } from './relay.ts'
+import { answer } from './answer.ts'
+import type { Entrance } from './gateway-config.ts'
+import { addressOf, configOf } from './gateway-config.ts'
+import type {
+  FromHost,
+  FromNetwork,
+  FromPlayers,
+  NetworkCounts,
+  ToHost,
+  ToNetwork,
+  ToPlayers,
+  Way,
+} from './messages.ts'
+import type { ProofOptions } from './options.ts'
 
 const here = path.dirname(fileURLToPath(import.meta.url))
 const root = path.join(here, '..', '..')
@@ -20,8 +32,10 @@ const PLAYER_PROCESSES = 2
 const RESTART_MS = 200
 const START_MS = 20_000
 const LOG_CHARACTERS = 4000
-
-export type StageOptions = { clients: number; messagesPerSecond: number; hopMs: number; sabotage: string }
+const REPORT_MS = 10_000
+/** Of the players at each cut of connections, and of those behind a NAT at each of its restarts. */
+const CUT_SHARE = 0.05
+const REBIND_SHARE = 0.3
 
 type GatewaySeat = { config: string; log: string; child: ChildProcess | undefined; adminPort: number }
 type HostBooks = Extract<FromHost, { kind: 'books' }>
@@ -30,30 +44,31 @@ type PlayerBooks = Extract<FromPlayers, { kind: 'books' }>
 export class Stage {
   kills = 0
   readonly #folder: string
-  readonly #options: StageOptions
+  readonly #options: ProofOptions
   readonly #linkKey = randomBytes(16).toString('hex')
   readonly #gateways: GatewaySeat[] = []
   readonly #hosts: ChildProcess[] = []
   readonly #players: ChildProcess[] = []
-  readonly #relays: LinkRelay[] = []
+  #network: ChildProcess | undefined
   #isStopping = false
 
-  constructor(folder: string, options: StageOptions) {
+  constructor(folder: string, options: ProofOptions) {
     this.#folder = folder
     this.#options = options
   }
 
-  get linkCuts(): number {
-    return this.#relays.reduce((sum, relay) => sum + relay.cuts, 0)
-  }
-
   async start(): Promise<void> {
-    const ports = await freePorts(HOSTS * 2 + GATEWAYS * 3)
-    const relayPorts: number[] = []
-    for (let i = 0; i < HOSTS; i++) {
-      const hostPort = ports.pop()!
-      const relayPort = ports.pop()!
-      relayPorts.push(relayPort)
+    const { transports } = this.#options
+    const ports = await freePorts(HOSTS + GATEWAYS * (transports.length + 1))
+    const hostPorts = ports.splice(0, HOSTS)
+    const adminPorts = ports.splice(0, GATEWAYS)
+    const ways: Way[] = [
+      ...hostPorts.map((targetPort): Way => ({ what: 'links', targetPort })),
+      ...ports.map((targetPort): Way => ({ what: 'streams', targetPort })),
+    ]
+    const publicPorts = await this.#startNetwork(ways)
+    const linkPorts = publicPorts.splice(0, HOSTS)
+    for (const [i, hostPort] of hostPorts.entries()) {
       const host = fork(path.join(here, 'host-process.ts'), [], {
         env: {
           ...process.env,
@@ -66,17 +81,18 @@ export class Stage {
       })
       this.#hosts.push(host)
       await answer<FromHost>(host, 'ready', START_MS)
-      this.#relays.push(await LinkRelay.start(relayPort, hostPort))
     }
     const addresses: string[] = []
-    for (let i = 0; i < GATEWAYS; i++) {
-      const [tcp, ws, admin] = [ports.pop()!, ports.pop()!, ports.pop()!]
+    for (const [i, adminPort] of adminPorts.entries()) {
+      const entrances = transports.map(
+        (transport): Entrance => ({ transport, port: ports.shift()!, publicPort: publicPorts.shift()! }),
+      )
       const config = path.join(this.#folder, `gateway-${i + 1}.yaml`)
-      writeFileSync(config, configOf(`g${i + 1}`, tcp, ws, admin, relayPorts, this.#linkKey), { mode: 0o600 })
-      const seat: GatewaySeat = { config, log: `${config}.log`, child: undefined, adminPort: admin }
+      writeFileSync(config, configOf(`g${i + 1}`, entrances, adminPort, linkPorts, this.#linkKey), { mode: 0o600 })
+      const seat: GatewaySeat = { config, log: `${config}.log`, child: undefined, adminPort }
       this.#gateways.push(seat)
       this.#startGateway(seat)
-      addresses.push(`tcp://127.0.0.1:${tcp}`, `ws://127.0.0.1:${ws}/`)
+      addresses.push(...entrances.map(addressOf))
     }
     for (const seat of this.#gateways) await this.#ready(seat)
     const names = Array.from({ length: this.#options.clients }, (_, i) => `p${i + 1}`)
@@ -85,7 +101,7 @@ export class Stage {
       const options = {
         names: names.slice(i * share, (i + 1) * share),
         gateways: addresses,
-        messagesPerSecond: this.#options.messagesPerSecond,
+        messagesPerSecond: this.#options.rate,
         hopMs: this.#options.hopMs,
       }
       const players = fork(path.join(here, 'player-process.ts'), [], {
@@ -95,6 +111,25 @@ export class Stage {
       this.#players.push(players)
       await answer<FromPlayers>(players, 'ready', START_MS)
     }
+  }
+
+  /** The ports that the network has before those of the ways. */
+  async #startNetwork(ways: Way[]): Promise<number[]> {
+    const { lossShare, corruptShare, duplicateShare, reorderShare } = this.#options
+    this.#network = fork(path.join(here, 'network-process.ts'), [], { execArgv: [] })
+    await answer<FromNetwork>(this.#network, 'ready', START_MS)
+    const impairment = { lossShare, corruptShare, duplicateShare, reorderShare }
+    this.#tellNetwork({ kind: 'open', ways, impairment, streamCorruptShare: 0 })
+    return (await answer<FromNetwork, 'opened'>(this.#network, 'opened', START_MS)).ports
+  }
+
+  #tellNetwork(message: ToNetwork): void {
+    this.#network!.send(message)
+  }
+
+  async networkCounts(): Promise<NetworkCounts> {
+    this.#tellNetwork({ kind: 'counts' })
+    return (await answer<FromNetwork, 'counts'>(this.#network!, 'counts', START_MS)).counts
   }
 
   #startGateway(seat: GatewaySeat): void {
@@ -122,38 +157,36 @@ export class Stage {
     throw new Error(`a gateway was not ready within ${START_MS / 1000} s`)
   }
 
-  /** Breaks things for so long: kill -9 of one gateway after the other, link cuts in between. */
-  async trouble(ms: number, killMs: number, cutMs: number, say: (text: string) => void): Promise<void> {
+  /** Breaks things for as long as was asked: kill -9 of one gateway after the other, cuts and rebindings in between. */
+  async trouble(say: (text: string) => void): Promise<void> {
+    const { seconds, clients, killMs, cutMs, connectionCutMs, rebindMs } = this.#options
     const start = Date.now()
-    let nextKill = start + killMs
-    let nextCut = start + cutMs
-    let nextReport = start + 10_000
-    while (Date.now() - start < ms) {
+    const troubles = [
+      new Trouble(start, killMs, () => {
+        if (this.#gateways[this.kills % GATEWAYS].child?.kill('SIGKILL')) this.kills++
+      }),
+      new Trouble(start, cutMs, () => this.#tellNetwork({ kind: 'cutLink' })),
+      new Trouble(start, connectionCutMs, () => this.#tellNetwork({ kind: 'cutConnections', share: CUT_SHARE })),
+      new Trouble(start, rebindMs, () => this.#tellNetwork({ kind: 'rebind', share: REBIND_SHARE })),
+    ]
+    let nextReport = start + REPORT_MS
+    while (Date.now() - start < seconds * 1000) {
       await wait(50)
       const now = Date.now()
-      if (now >= nextKill) {
-        nextKill += killMs
-        const seat = this.#gateways[this.kills % GATEWAYS]
-        if (seat.child?.kill('SIGKILL')) this.kills++
-      }
-      if (now >= nextCut) {
-        nextCut += cutMs
-        this.#relays[Math.floor(Math.random() * HOSTS)].cut()
-      }
-      if (now >= nextReport) {
-        nextReport += 10_000
-        const states = await this.#states()
-        const messages = states.reduce((sum, s) => sum + s.messages, 0)
-        const attached = states.reduce((sum, s) => sum + s.attached, 0)
-        say(
-          `${Math.round((now - start) / 1000)} s: ${messages} messages, ${attached} of ${this.#options.clients} attached, ${this.kills} kills`,
-        )
-      }
+      for (const trouble of troubles) trouble.tick(now)
+      if (now < nextReport) continue
+      nextReport += REPORT_MS
+      const states = await this.#states()
+      const messages = states.reduce((sum, s) => sum + s.messages, 0)
+      const attached = states.reduce((sum, s) => sum + s.attached, 0)
+      const elapsed = Math.round((now - start) / 1000)
+      say(`${elapsed} s: ${messages} messages, ${attached} of ${clients} attached, ${this.kills} kills`)
     }
   }
 
   /** Nobody sends any more; waits until both ends have nothing unacknowledged. */
   async settle(withinMs: number): Promise<void> {
+    this.#tellNetwork({ kind: 'heal' })
     for (const players of this.#players) players.send({ kind: 'quiet' } satisfies ToPlayers)
     for (const host of this.#hosts) host.send({ kind: 'quiet' } satisfies ToHost)
     const until = Date.now() + withinMs
@@ -203,58 +236,32 @@ export class Stage {
     this.#isStopping = true
     for (const child of [...this.#players, ...this.#hosts]) child.kill('SIGKILL')
     for (const seat of this.#gateways) seat.child?.kill('SIGKILL')
-    for (const relay of this.#relays) relay.close()
+    this.#network?.kill('SIGKILL')
     await wait(50)
   }
 }
 
-/** The next message of this kind; a process that ends instead is an error. */
-function answer<M extends { kind: string }, K extends M['kind'] = M['kind']>(
-  child: ChildProcess,
-  kind: K,
-  withinMs: number,
-): Promise<Extract<M, { kind: K }>> {
-  return new Promise((resolve, reject) => {
-    const limit = setTimeout(() => done(() => reject(new Error(`no '${kind}' from a process of the proof`))), withinMs)
-    const onMessage = (message: unknown) => {
-      if ((message as M).kind === kind) done(() => resolve(message as Extract<M, { kind: K }>))
-    }
-    const onExit = (exitCode: number | null) =>
-      done(() => reject(new Error(`a process of the proof ended (${exitCode})`)))
-    const done = (then: () => void) => {
-      clearTimeout(limit)
-      child.off('message', onMessage)
-      child.off('exit', onExit)
-      then()
-    }
-    child.on('message', onMessage)
-    child.on('exit', onExit)
-  })
+/** Something that is done every so many milliseconds. */
+class Trouble {
+  readonly #everyMs: number
+  readonly #run: () => void
+  #next: number
+
+  constructor(start: number, everyMs: number, run: () => void) {
+    this.#everyMs = everyMs
+    this.#run = run
+    this.#next = start + everyMs
+  }
+
+  tick(now: number): void {
+    if (now < this.#next) return
+    this.#next += this.#everyMs
+    this.#run()
+  }
 }
 
 async function freePorts(count: number): Promise<number[]> {
   const ports: Set<number> = new Set()
   while (ports.size < count) await freePort(ports)
   return [...ports]
-}
-
-function configOf(name: string, tcp: number, ws: number, admin: number, hosts: number[], linkKey: string): string {
-  return `version: 1
-name: ${name}
-listeners:
-  - { transport: tcp, host: 127.0.0.1, port: ${tcp} }
-  - { transport: websocket, host: 127.0.0.1, port: ${ws}, path: / }
-hosts:
-${hosts.map((port, i) => `  - { name: h${i + 1}, address: '127.0.0.1:${port}' }`).join('\n')}
-services:
-  proof: { keys: user, whenAway: park }
-routes:
-  - { match: proof.limited, service: proof, rate: 1/s burst 2 }
-  - { match: proof.*, service: proof }
-auth: { development: true }
-linkKey: ${linkKey}
-stateDir: ./state
-admin: { port: ${admin} }
-log: { level: error }
-`
 }
