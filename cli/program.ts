@@ -113,6 +113,19 @@ export function buildProgram(finish: (code: number) => void): Command {
   withAdmin(add(program, 'reload', 'have a gateway read its configuration again'))
     .option('--dry-run', 'only say what would change')
     .action(does(async (flags) => (await import('./commands/reload.ts')).reload(flags)))
+  const breaker = program.command('breaker').description('circuit breakers of a gateway')
+  withAdmin(add(breaker, 'list', 'breakers and limits of requests under way, with what they count')).action(
+    does(async (flags) => (await import('./commands/operate.ts')).list('breakers', flags)),
+  )
+  for (const [verb, to, says] of [
+    ['open', 'open', 'refuse, whatever the outcomes'],
+    ['close', 'closed', 'let pass, whatever the outcomes'],
+    ['auto', 'auto', 'go by outcomes again; a canary that was rolled back gets new actors again'],
+  ] as const) {
+    withAdmin(add(breaker, verb, says))
+      .argument('<name>', 'as `breaker list` names it: host game-1, service arena, route arena arena.buy')
+      .action(does(async (name, flags) => (await import('./commands/operate.ts')).breaker(to, name, flags)))
+  }
   withAdmin(add(program, 'drain', 'tell the clients of a gateway to attach elsewhere, then end it'))
     .option('--within <duration>', 'how long they have; default: `times.drain`')
     .action(does(async (flags) => (await import('./commands/operate.ts')).drain(flags)))

@@ -89,6 +89,12 @@ export const effectRows: readonly Row[] = [
     effect: 'its next link',
   },
   {
+    keys: '`hosts[].breaker`',
+    pattern: /^hosts\[[^\]]*\]\.breaker\b/,
+    touches: 'newcomers',
+    effect: 'attaches and loose calls; what was counted stays unless the window has another length',
+  },
+  {
     keys: '`hosts[].services`, `weight`, `labels`',
     pattern: /^hosts\[[^\]]*\]\.(services|weight|labels)\b/,
     touches: 'newcomers',

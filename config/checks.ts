@@ -17,7 +17,16 @@ export type Checked = {
   now: number
 }
 
-const checks = [checkListeners, checkHosts, checkRoutes, checkWindows, checkFrames, checkTimes, ...securityChecks]
+const checks = [
+  checkListeners,
+  checkHosts,
+  checkServices,
+  checkRoutes,
+  checkWindows,
+  checkFrames,
+  checkTimes,
+  ...securityChecks,
+]
 
 export function checkConfig(checked: Checked): void {
   for (const check of checks) check(checked)
@@ -83,7 +92,23 @@ function checkHosts({ settings, complain }: Checked): void {
   }
 }
 
-/** L4: beyond this machine the two ends of a link prove themselves by the shared key or by certificates. */
+/** What a service says of other services and of hosts must be there. */
+function checkServices({ settings, complain }: Checked): void {
+  const names = settings.services.map(({ name }) => name)
+  for (const { name, fallback, canary } of settings.services) {
+    if (fallback !== undefined && (fallback === name || !names.includes(fallback))) {
+      const suggestion = fallback === name ? undefined : nearest(fallback, names)
+      const what = fallback === name ? 'is the service itself' : 'no such service is declared'
+      complain(['services', name, 'breaker', 'fallback'], { what, got: fallback, suggestion })
+    }
+    if (canary === undefined) continue
+    const wanted = Object.entries(canary.labels)
+    if (settings.hosts.some(({ labels }) => wanted.every(([key, value]) => labels[key] === value))) continue
+    const what = 'no host has these labels: the canary gets nothing'
+    complain(['services', name, 'canary', 'labels'], { severity: 'warning', what })
+  }
+}
+
 function checkRoutes({ config, settings, complain }: Checked): void {
   const services = settings.services.map(({ name }) => name)
   for (const [i, { service }] of config.routes.entries()) {

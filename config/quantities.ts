@@ -1,5 +1,5 @@
 // How numbers with units are written in the configuration, both ways: durations `30s`, sizes `64KiB`, rates
-// `50/s burst 100`. A reader returns the number in the unit that Settings use (milliseconds, bytes, tokens a second) or
+// `50/s burst 100`, shares `50%`. A reader returns the number in the unit that Settings use (milliseconds, bytes, tokens a second) or
 // what was expected and, where a slip is plain, the text that was probably meant. A unit is always required: `keep: 120`
 // has been read as milliseconds by one person and as minutes by another.
 import type { RateSettings } from './settings.ts'
@@ -28,11 +28,13 @@ const RATE_PERIODS: [unit: string, seconds: number][] = [
 
 const DURATION_PART = /(\d+(?:\.\d+)?)(ms|s|m|h|d)/y
 const SIZE = /^(\d+(?:\.\d+)?)(B|KiB|MiB|GiB)$/
+const PERCENT = /^(\d+(?:\.\d+)?)%$/
 const RATE = /^(\d+(?:\.\d+)?)\/(s|min|h)(?: burst (\d+))?$/
 
 /** Patterns for the JSON schema; what they accept is what the readers accept. */
 export const DURATION_PATTERN = '^(\\d+(\\.\\d+)?(ms|s|m|h|d))+$'
 export const SIZE_PATTERN = '^\\d+(\\.\\d+)?(B|KiB|MiB|GiB)$'
+export const PERCENT_PATTERN = '^\\d+(\\.\\d+)?%$'
 export const RATE_PATTERN = '^\\d+(\\.\\d+)?/(s|min|h)( burst \\d+)?$'
 
 /** `500ms`, `30s`, `1.5s`, `2m`, `1h30m`, `12h`, `7d`, to whole milliseconds. */
@@ -66,6 +68,14 @@ export function readSize(written: unknown): Reading<number> {
   return { value: bytes }
 }
 
+/** `50%`, `0.5%`, to a share of 0 to 1. */
+export function readPercent(written: unknown): Reading<number> {
+  const expected = 'a percentage such as 50%'
+  if (typeof written === 'number') return { misread: { expected, suggestion: `${written}%` } }
+  const part = typeof written === 'string' ? PERCENT.exec(written) : null
+  return part ? { value: Number(part[1]) / 100 } : { misread: { expected } }
+}
+
 /** `50/s burst 100`, `600/min`: tokens a second and the bucket's size; the burst is one second's worth (at least 1) unless written. */
 export function readRate(written: unknown): Reading<RateSettings> {
   const expected = 'a rate such as 50/s, 600/min or 50/s burst 100'
@@ -90,6 +100,11 @@ export function formatDuration(ms: number): string {
 export function formatSize(bytes: number): string {
   const [unit, size] = SIZE_UNITS.find(([, size]) => bytes >= size && bytes % size === 0) ?? ['B', 1]
   return `${bytes / size}${unit}`
+}
+
+/** Reads back as the same share, up to a ten-thousandth of a per cent. */
+export function formatPercent(share: number): string {
+  return `${Number((share * 100).toFixed(4))}%`
 }
 
 /** Reads back as the same rate where the period divides evenly, which every written rate does. */

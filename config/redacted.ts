@@ -3,7 +3,8 @@
 // the names that the operator wrote. Loading the dump of a configuration without secrets gives the same Settings.
 import type { KcpSettings } from '../protocols/kcp/settings.ts'
 import { formatDuration, formatRate, formatSize } from './quantities.ts'
-import type { ListenerSettings, RouteSettings, Settings } from './settings.ts'
+import { breakerConfig, callConfig, canaryConfig, concurrencyConfig } from './redacted-guards.ts'
+import type { ListenerSettings, RouteSettings, ServiceSettings, Settings } from './settings.ts'
 
 export const REDACTED = '[redacted]'
 
@@ -18,8 +19,10 @@ export function redactedConfig(settings: Settings): PlainConfig {
     name: settings.name,
     stateDir: settings.stateDir,
     listeners: settings.listeners.map(listenerConfig),
-    services: Object.fromEntries(settings.services.map(({ name, keys, whenAway }) => [name, { keys, whenAway }])),
-    hosts: settings.hosts.map((host) => present({ ...host, tls: host.tls && present(host.tls) })),
+    services: Object.fromEntries(settings.services.map((service) => [service.name, serviceConfig(service)])),
+    hosts: settings.hosts.map((host) =>
+      present({ ...host, tls: host.tls && present(host.tls), breaker: breakerConfig(host.breaker) }),
+    ),
     routes: settings.routes.map(routeConfig),
     auth:
       auth.kind === 'development'
@@ -78,9 +81,34 @@ function kcpConfig(kcp: KcpSettings): PlainConfig {
   return { mtu, sendWindow, receiveWindow, nodelay, interval, immediate, resend, nc, minRto, deadLinkCount }
 }
 
-function routeConfig({ match, service, rate, payloadBytesMax }: RouteSettings): PlainConfig {
-  const size = payloadBytesMax === undefined ? undefined : formatSize(payloadBytesMax)
-  return present({ match, service, rate: rate && formatRate(rate), payloadBytesMax: size })
+function serviceConfig({ keys, whenAway, breaker, fallback, concurrency, canary }: ServiceSettings): PlainConfig {
+  return present({
+    keys,
+    whenAway,
+    breaker: breakerConfig(breaker, fallback),
+    concurrency: concurrencyConfig(concurrency),
+    canary: canaryConfig(canary),
+  })
+}
+
+function routeConfig({
+  match,
+  service,
+  rate,
+  payloadBytesMax,
+  breaker,
+  concurrency,
+  calls,
+}: RouteSettings): PlainConfig {
+  return present({
+    match,
+    service,
+    rate: rate && formatRate(rate),
+    payloadBytesMax: payloadBytesMax === undefined ? undefined : formatSize(payloadBytesMax),
+    breaker: breakerConfig(breaker),
+    concurrency: concurrencyConfig(concurrency),
+    calls: callConfig(calls),
+  })
 }
 
 /** Secrets that are set, as a word that says so. */

@@ -4,7 +4,15 @@ import os from 'node:os'
 import path from 'node:path'
 import { kcpFrom } from './schema-kcp.ts'
 import { type Config, TRANSPORT_PORTS } from './schema.ts'
-import type { AuthSettings, HostSettings, ListenerSettings, RouteSettings, Settings } from './settings.ts'
+import { breakerSettings, callSettings, canarySettings, concurrencySettings } from './resolve-guards.ts'
+import type {
+  AuthSettings,
+  HostSettings,
+  ListenerSettings,
+  RouteSettings,
+  ServiceSettings,
+  Settings,
+} from './settings.ts'
 
 /** Relative file names start at `directory`. */
 export function resolveSettings(config: Config, directory: string): Settings {
@@ -16,7 +24,7 @@ export function resolveSettings(config: Config, directory: string): Settings {
       config,
     ),
     hosts: config.hosts.map((host) => hostSettings(host, file)),
-    services: Object.entries(config.services).map(([name, { keys, whenAway }]) => ({ name, keys, whenAway })),
+    services: Object.entries(config.services).map(([name, service]) => serviceSettings(name, service)),
     routes: routeSettings(config),
     auth: authSettings(config, file),
     ticketKeys: config.ticketKeys,
@@ -80,19 +88,39 @@ function hostSettings(host: Config['hosts'][number], file: FileOf): HostSettings
     services,
     weight,
     labels,
+    breaker: breakerSettings(host.breaker),
+  }
+}
+
+function serviceSettings(name: string, service: Config['services'][string]): ServiceSettings {
+  const { keys, whenAway, breaker } = service
+  return {
+    name,
+    keys,
+    whenAway,
+    breaker: breakerSettings(breaker),
+    fallback: breaker === 'off' ? undefined : breaker.fallback,
+    concurrency: concurrencySettings(service.concurrency),
+    canary: canarySettings(service.canary),
   }
 }
 
 /** Written ones first, then those of services in their order; a service without any has all of its own name. */
 function routeSettings(config: Config): RouteSettings[] {
-  const routes: RouteSettings[] = [...config.routes]
+  const written = [...config.routes]
   for (const [service, { routes: own }] of Object.entries(config.services)) {
-    for (const route of own) routes.push({ ...route, service })
+    for (const route of own) written.push({ ...route, service })
   }
   for (const service of Object.keys(config.services)) {
-    if (!routes.some((route) => route.service === service)) routes.push({ match: `${service}.*`, service })
+    if (!written.some((route) => route.service === service))
+      written.push({ match: `${service}.*`, service, breaker: 'off' })
   }
-  return routes
+  return written.map((route) => ({
+    ...route,
+    breaker: breakerSettings(route.breaker),
+    concurrency: concurrencySettings(route.concurrency),
+    calls: callSettings(route.calls),
+  }))
 }
 
 function authSettings({ auth }: Config, file: FileOf): AuthSettings {

@@ -29,6 +29,7 @@ function problemsOf(issue: Issue, source: YamlSource): Problem[] {
     return [source.problem(path, complaint ?? { what: 'is not a key that may stand here' }, 'key')]
   }
   const written = valueAt(source.tree, path)
+  if (issue.code === 'invalid_union') return ofUnion(issue, path, written, source)
   const isMissing = written === undefined && issue.code !== 'custom'
   if (isMissing) return [source.problem(path, { what: MISSING, expected: expectedAt(path) })]
   const secret = isSecret(path)
@@ -37,6 +38,24 @@ function problemsOf(issue: Issue, source: YamlSource): Problem[] {
   const reference = source.referring.get(pathText(path))
   if (reference !== undefined) complaint.got = `the value of ${reference}`
   return [source.problem(path, complaint, 'value', secret)]
+}
+
+/** A word such as `off`, or a mapping: whoever wrote a mapping is told of its keys, whoever wrote a word of the words. */
+function ofUnion(
+  issue: Issue & { code: 'invalid_union' },
+  path: PathStep[],
+  written: unknown,
+  source: YamlSource,
+): Problem[] {
+  const isMapping = written !== null && typeof written === 'object' && !Array.isArray(written)
+  const [words, mapping] = [true, false].map((isWord) =>
+    issue.errors.find((branch) => branch.some((inner) => (inner.code === 'invalid_value') === isWord)),
+  )
+  const branch = (isMapping ? mapping : words) ?? issue.errors[0] ?? []
+  const inner = branch.map((inner) => ({ ...inner, path: [...path, ...inner.path] }) as Issue)
+  const problems = inner.flatMap((issue) => problemsOf(issue, source))
+  if (isMapping || problems.length === 0) return problems
+  return [{ ...problems[0], expected: `${problems[0].expected}, or a mapping` }]
 }
 
 function unknownKey(path: PathStep[], key: string, source: YamlSource): Problem {

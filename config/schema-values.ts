@@ -24,6 +24,11 @@ export function size(description: string, range: Range) {
   return ranged(description, range, quantities.readSize, 'a size', quantities.SIZE_PATTERN)
 }
 
+/** A share of 0 to 1, written as `50%`. */
+export function percent(description: string, range: Range) {
+  return ranged(description, range, quantities.readPercent, 'a percentage', quantities.PERCENT_PATTERN)
+}
+
 /** Tokens a second and a burst, written as `50/s burst 100`. */
 export function rate(description: string) {
   const read = (written: unknown, ctx: z.RefinementCtx): RateSettings => {

@@ -17,6 +17,7 @@ import {
   size,
   text,
 } from './schema-values.ts'
+import { calls, canary, concurrency, hostBreaker, routeBreaker, serviceBreaker } from './schema-guards.ts'
 
 /** Every transport that a listener can have, with its usual port. */
 export const TRANSPORT_PORTS = { tcp: 7777, websocket: 8080, udp: 7777 } as const
@@ -72,6 +73,9 @@ const route = z.strictObject({
   service: name('The service that its messages go to.'),
   rate: rate('How often a session may use it. Default: no limit.').optional(),
   payloadBytesMax: size('The largest message.', { min: '1B', max: '16MiB' }).optional(),
+  breaker: routeBreaker,
+  concurrency: concurrency.optional(),
+  calls: calls.optional(),
 })
 
 /** Under a service, a route may be its bare name; the JSON schema finds it by this title. */
@@ -89,6 +93,9 @@ const service = z.strictObject({
   whenAway: z.enum(['park', 'reject']).default('park').meta({
     description: 'While the host is away, attaches wait (at most `times.parkMax`), or are refused at once (A4).',
   }),
+  breaker: serviceBreaker,
+  concurrency: concurrency.optional(),
+  canary: canary.optional(),
   routes: z.array(serviceRoute).default([]).meta({
     description: 'Its routes, as under `routes`, tried after those. Without any route at all: `<service>.*`.',
   }),
@@ -126,6 +133,7 @@ const host = z.strictObject({
     .record(text('', LABEL_NAME, 'at most 64 letters, digits and _ . / -'), z.string())
     .default({})
     .meta({ description: 'Free words for choosing hosts, as in `{zone: a}`.' }),
+  breaker: hostBreaker,
 })
 
 const auth = z.strictObject({
@@ -271,7 +279,7 @@ export const configSchema = z.strictObject({
     .meta({ description: 'What hosts run, by name.' }),
   hosts: z
     .array(host)
-    .default([{ name: 'local', address: '127.0.0.1:7800', weight: 100, labels: {} }])
+    .prefault([{ name: 'local', address: '127.0.0.1:7800' }])
     .meta({ description: 'The processes that run the actors; the gateway dials them.' }),
   routes: z
     .array(route)

@@ -1,5 +1,7 @@
 // What the gateway runs on: the configuration file after checking, defaults filled in, units resolved (milliseconds,
 // bytes, tokens a second). Plain data, made by settings-from-yaml, compared by reload; nothing here is ever mutated.
+import type { CircuitBreakerSettings } from '../policies/circuit-breaker.ts'
+import type { ConcurrencySettings } from '../policies/concurrency-limit.ts'
 
 import type { KcpSettings } from '../protocols/kcp/settings.ts'
 
@@ -35,9 +37,42 @@ export type HostSettings = {
   services?: string[]
   weight: number
   labels: Record<string, string>
+  breaker?: BreakerSettings
 }
 
 export type RateSettings = { perSecond: number; burst: number }
+
+/** `isObserved`: judges and counts, and lets pass. */
+export type BreakerSettings = CircuitBreakerSettings & { readonly isObserved: boolean }
+export type ConcurrencyLimitSettings = ConcurrencySettings & { readonly isObserved: boolean }
+
+/** Deadlines and retries of requests on a route. */
+export type CallSettings = {
+  readonly deadlineMs: number
+  readonly deadlineMsMax: number
+  readonly isIdempotent: boolean
+  /** 0 to 1. */
+  readonly retryBudget: number
+}
+
+/** Hosts with these labels take `share` (0 to 1) of a service's new actors. */
+export type CanarySettings = {
+  readonly labels: Readonly<Record<string, string>>
+  readonly share: number
+  /** New actors stay away once a breaker of such a host has opened. */
+  readonly rollsBack: boolean
+}
+
+export type ServiceSettings = {
+  name: string
+  keys: 'user' | 'any'
+  whenAway: 'park' | 'reject'
+  breaker?: BreakerSettings
+  /** The service that takes loose calls while the breaker is open. */
+  fallback?: string
+  concurrency?: ConcurrencyLimitSettings
+  canary?: CanarySettings
+}
 
 export type RouteSettings = {
   /** A route's name, or a wildcard as in `arena.*`. First match wins. */
@@ -45,6 +80,9 @@ export type RouteSettings = {
   service: string
   rate?: RateSettings
   payloadBytesMax?: number
+  breaker?: BreakerSettings
+  concurrency?: ConcurrencyLimitSettings
+  calls?: CallSettings
 }
 
 export type AuthSettings =
@@ -113,7 +151,7 @@ export type Settings = {
   name: string
   listeners: ListenerSettings[]
   hosts: HostSettings[]
-  services: { name: string; keys: 'user' | 'any'; whenAway: 'park' | 'reject' }[]
+  services: ServiceSettings[]
   routes: RouteSettings[]
   auth: AuthSettings
   /** Absent: the gateway keeps keys of its own in `stateDir` (T3). */

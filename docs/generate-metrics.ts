@@ -30,6 +30,7 @@ export async function metricsPage(): Promise<string> {
     counters: new Counters(),
     io: new IoCounters(),
     hosts: () => [],
+    guards: () => [],
     isReady: () => true,
     sample: () => sample,
     version: '',

@@ -121,7 +121,7 @@ export class Attaches {
       attachment.target = ''
       attachment.targetIsPin = false
     }
-    host ??= hosts.choose(attachment.service, attachment.key)
+    host ??= hosts.choose(attachment.service, attachment.key, attachment.session?.labels)
     attachment.host = host
     const link = host?.current
     if (link === undefined) {
@@ -133,7 +133,9 @@ export class Attaches {
       this.#refuse(attachment, code.busy, RETRY_MS)
       return
     }
-    this.#forward(attachment, link)
+    const guard = this.#gateway.guards.askAttach(attachment, host!.name, now)
+    if (guard === undefined) this.#forward(attachment, link)
+    else this.#refuse(attachment, guard.refusal, guard.retryMs(now))
   }
 
   /** A host that is away is waited for, or refuses the attach; it never settles a number (A4, R5). */
@@ -222,7 +224,10 @@ export class Attaches {
     const slot = link.handles.at(handle)
     const attachment = slot?.attachment
     const isCurrent = attachment?.slot === slot && attachment?.state === attachState.attaching
-    if (isCurrent && attachment!.epoch === epoch) return attachment
+    if (isCurrent && attachment!.epoch === epoch) {
+      this.#gateway.guards.attachAnswered(attachment!, link.now)
+      return attachment
+    }
     this.#gateway.counters.drops[drop.closedHandle]++
     return undefined
   }
@@ -418,6 +423,7 @@ export class Attaches {
     const gateway = this.#gateway
     gateway.parking.leave(attachment)
     gateway.groups.leaveAll(attachment)
+    gateway.guards.forget(attachment)
     if (attachment.state === attachState.attached) gateway.lanes.settleSkip(attachment)
     attachment.state = attachState.detached
     attachment.request = undefined

@@ -3,13 +3,17 @@
 // is set. All that a frame needs is here, in one monomorphic object.
 //
 // Life: attaching -> attached -> detached, or attaching <-> parked -> detached. Never revived: an ATTACH makes a new one.
+import type { Pass } from '../policies/circuit-breaker.ts'
+import { pass } from '../policies/circuit-breaker.ts'
 import type { LaneCounters } from '../protocols/client/frames.ts'
 import type { GroupPlace } from '../protocols/client/frames.ts'
 import type { ClientConnection } from './client-connection.ts'
 import type { Membership } from './groups.ts'
+import type { Guard } from './guard.ts'
 import type { HandleSlot } from './handles.ts'
 import type { Host } from './host.ts'
 import type { Link } from './link.ts'
+import type { OpenRequests } from './open-requests.ts'
 import type { Outlet } from './outlet.ts'
 import type { ParkingPlace } from './parking.ts'
 import type { RouteTable } from './route-table.ts'
@@ -72,6 +76,12 @@ export class Attachment {
   skipFrom = 0
   skipCode = 0
   skipRoute = ''
+  /** Requests that the host has not answered; made with the first that a breaker or a limit wants to follow. */
+  requests: OpenRequests | undefined = undefined
+  /** The guard that is to be told what the host says to the ATTACH, what it let it pass as, and when. */
+  guard: Guard | undefined = undefined
+  passedAs: Pass = pass.ordinary
+  askedAt = 0
   memberships: Membership[] = []
   parking: ParkingPlace | undefined = undefined
 

@@ -28,6 +28,15 @@ export type GatewayEvent =
   | { event: 'host_gone'; host: string; reason: string }
   | { event: 'host_draining'; host: string }
   | { event: 'peer_violation'; side: 'client' | 'link'; address: string; code: number; what: string }
+  /** A circuit breaker, `host NAME`, `service NAME` or `route SERVICE MATCH`. */
+  | {
+      event: 'breaker_changed'
+      guard: string
+      from: string
+      to: string
+      reason: string
+      isObserved: boolean
+    }
   | { event: 'drain_started'; withinMs: number }
   | { event: 'drain_finished'; left: number }
   | { event: 'stalled'; ms: number }

@@ -22,6 +22,7 @@ import { Departures } from './departures.ts'
 import { Drain } from './drain.ts'
 import { Flow } from './flow.ts'
 import { Groups } from './groups.ts'
+import { Guards } from './guards.ts'
 import { Hosts } from './hosts.ts'
 import { Lanes } from './lanes.ts'
 import { Link } from './link.ts'
@@ -69,11 +70,13 @@ export class Gateway {
   readonly groups: Groups
   readonly locates: Locates
   readonly looseCalls: LooseCalls
+  readonly guards: Guards
   readonly routesDown = new RoutesDown()
   readonly connections = new Set<ClientConnection>()
   readonly links = new Set<Link>()
   readonly #sessions = new Map<string, Session>()
   #linkSerial = 0
+  #lastSession = 0
   #drain: Drain | undefined = undefined
 
   constructor(settings: Settings, env: GatewayEnvironment, options: GatewayOptions = {}) {
@@ -95,6 +98,8 @@ export class Gateway {
     this.groups = new Groups(this)
     this.locates = new Locates(this)
     this.looseCalls = new LooseCalls(this)
+    this.guards = new Guards(this)
+    this.guards.configure(settings, env.now())
     this.hostTable = new Hosts(this, env.now())
     this.hostTable.set(settings.hosts, env.now())
   }
@@ -159,7 +164,7 @@ export class Gateway {
   joinSession(connection: ClientConnection, id: string, user: string, labels: Labels): void {
     let session = this.#sessions.get(id)
     if (session === undefined) {
-      session = new Session(id, user, labels)
+      session = new Session(id, ++this.#lastSession, user, labels)
       this.#sessions.set(id, session)
       this.counters.cells[cell.sessionsOpen] = this.#sessions.size
     }
@@ -242,6 +247,7 @@ export class Gateway {
     this.services = new Map(settings.services.map((service) => [service.name, service]))
     if (!this.routes.isMadeOf(settings.routes)) this.routes = new RouteTable(settings.routes)
     this.linkKey = new TextEncoder().encode(settings.linkKey ?? '')
+    this.guards.configure(settings, now)
     this.hostTable.set(settings.hosts, now)
   }
 

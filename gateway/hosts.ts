@@ -3,13 +3,14 @@
 //   configured ---dial---> linked ---link lost---> away ---goneAfter | GOODBYE | removed---> gone
 //        ^                    ^----------- redial -----|                                      |
 //        '---------------------------------- a new link makes it known again ----------------'
-import type { HostSettings } from '../config/settings.ts'
+import type { CanarySettings, HostSettings } from '../config/settings.ts'
 import { code } from '../protocols/codes.ts'
+import type { Labels } from '../protocols/link/frames.ts'
 import type { Gateway } from './gateway.ts'
 import { Host } from './host.ts'
 import type { Link } from './link.ts'
 import type { ParkingLot } from './parking.ts'
-import { hashName, placementScore } from './placement.ts'
+import { hashName, placementScore, placementShare } from './placement.ts'
 import { channelName } from './session.ts'
 
 const FIRST_BACKOFF_MS = 100
@@ -122,10 +123,25 @@ export class Hosts {
 
   /**
    * P2: over all known hosts, linked here or not. One that was never linked counts as much as the others of its service:
-   * a gateway that has just started must come to the same answer as one that knows them all.
+   * a gateway that has just started must come to the same answer as one that knows them all. Where the service has a
+   * canary, its hosts take their share of the actors and the others the rest; a group without any host gives it up.
+   * `labels` are those of the session that asks.
    */
-  choose(service: string, key: string): Host | undefined {
+  choose(service: string, key: string, labels?: Labels): Host | undefined {
     const actorHash = hashName(channelName(service, key))
+    const canary = this.#gateway.services.get(service)?.canary
+    if (canary === undefined) return this.#best(service, actorHash, undefined, false)
+    const isForced = labels !== undefined && hasLabels(labels, canary.labels)
+    const isCanary = isForced || placementShare(actorHash) < canary.share
+    return (
+      this.#best(service, actorHash, canary, isCanary) ??
+      this.#best(service, actorHash, canary, !isCanary) ??
+      this.#best(service, actorHash, undefined, false)
+    )
+  }
+
+  /** The best host by the hash, among the canaries or the others where there is a canary. */
+  #best(service: string, actorHash: number, canary: CanarySettings | undefined, isCanary: boolean): Host | undefined {
     let assumed = 0
     for (const { offers } of this.#byName.values()) {
       const weight = offers?.get(service)?.weight ?? 0
@@ -136,7 +152,7 @@ export class Hosts {
     let bestScore = 0
     for (const host of this.#byName.values()) {
       const weight = host.weightFor(service, assumed)
-      if (weight === 0) continue
+      if (weight === 0 || (canary !== undefined && this.#isCanary(host, canary) !== isCanary)) continue
       const score = placementScore(host.nameHash, actorHash, weight)
       if (score > bestScore || (score === bestScore && best !== undefined && host.name < best.name)) {
         best = host
@@ -144,6 +160,13 @@ export class Hosts {
       }
     }
     return best
+  }
+
+  /** A canary whose breaker has opened is neither a canary nor another: no new actor goes there. */
+  #isCanary(host: Host, canary: CanarySettings): boolean | undefined {
+    if (!hasLabels(host.settings?.labels ?? {}, canary.labels)) return false
+    const hasFailed = canary.rollsBack && (this.#gateway.guards.host(host.name)?.hasOpened ?? false)
+    return hasFailed ? undefined : true
   }
 
   /** A link has proved itself: its host is known, and what waited for it goes on. */
@@ -213,4 +236,9 @@ export class Hosts {
     for (const host of this.#byName.values()) if (host.lot === lot) return host.isGone || host.current !== undefined
     return true
   }
+}
+
+function hasLabels(labels: Labels, wanted: Labels): boolean {
+  for (const name in wanted) if (labels[name] !== wanted[name]) return false
+  return true
 }

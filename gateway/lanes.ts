@@ -5,6 +5,7 @@
 //   refused n: REJECT(n) to the client at once, SKIP(n, count) to the host in its place; a run is one SKIP
 //
 // Frames of a channel that is detached are dropped; frames that no honest client can send close it (`protocol`).
+import { pass } from '../policies/circuit-breaker.ts'
 import { code } from '../protocols/codes.ts'
 import {
   expandNumber,
@@ -101,6 +102,20 @@ export class Lanes {
         this.#refuse(connection, attachment, entry.name, verdict, this.#retryMs)
         return true
       }
+    }
+    const guards = this.#gateway.guards
+    const guard = rule.index === -1 ? undefined : guards.ofRule[rule.index]
+    if (frame.kind === laneKind.request) {
+      if (!readLaneBody(frame)) return connection.violate('malformed message')
+      const as = guard === undefined ? pass.ordinary : guard.ask(connection.now)
+      if (as === pass.refused) {
+        this.#refuse(connection, attachment, entry.name, guard!.refusal, guard!.retryMs(connection.now))
+        return true
+      }
+      guards.sent(attachment, frame.request, frame.deadlineMs, guard, as, connection.now)
+    } else if (guard !== undefined && !guard.letsPass(connection.now)) {
+      this.#refuse(connection, attachment, entry.name, guard.refusal, guard.retryMs(connection.now))
+      return true
     }
     attachment.nextUp++
     const link = attachment.link!
@@ -303,6 +318,9 @@ export class Lanes {
       route = this.#gateway.routesDown.numberOf(entry)
       if (route === -1) return link.violate('too many routes')
       if (!connection.announced.has(route)) connection.announced.announce(route, entry.name, outlet.writer)
+    }
+    if (frame.kind === laneKind.reply && attachment.requests !== undefined && readLaneBody(frame)) {
+      this.#gateway.guards.replied(attachment, frame.request, frame.code, link.now)
     }
     forwardLane(outlet.writer, frame, attachment.channel, route)
     outlet.touch()

@@ -242,7 +242,7 @@ export class Link implements CarrierEvents, FrameSink, Expiring, LooseCaller {
       case linkKind.looseReply: {
         const a = readLooseReply(r)
         if (a === undefined) return this.violate('malformed LOOSE_REPLY')
-        gateway.looseCalls.replied(this, a)
+        gateway.looseCalls.replied(this, a, this.now)
         return true
       }
       case linkKind.broadcast: {
@@ -414,7 +414,7 @@ export class Link implements CarrierEvents, FrameSink, Expiring, LooseCaller {
       else gateway.attaches.lost(attachment, told)
     }
     gateway.locates.linkGone(this)
-    gateway.looseCalls.linkGone(this)
+    gateway.looseCalls.linkGone(this, now)
     gateway.env.observe({ event: 'link_closed', host: this.host.name, code: why })
   }
 }

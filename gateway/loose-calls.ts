@@ -1,6 +1,9 @@
 // Loose calls: requests outside all channels, at most once (H1, P6). Placed by the hash, never parked, never sent again
 // once written to a link; what is not answered in time, or when the link ends, is answered `unknown`. Callers are client
 // connections, hosts, and the HTTP listener. Broadcasts to all hosts of a service are here too: no answer at all.
+import type { CallSettings } from '../config/settings.ts'
+import type { Pass } from '../policies/circuit-breaker.ts'
+import { pass } from '../policies/circuit-breaker.ts'
 import { code } from '../protocols/codes.ts'
 import type { Broadcast, LinkLoose } from '../protocols/link/frames.ts'
 import { writeBroadcast, writeLinkLoose } from '../protocols/link/frames.ts'
@@ -8,12 +11,20 @@ import { cell, drop } from './counters.ts'
 import type { Expiring } from './deadlines.ts'
 import { Deadline } from './deadlines.ts'
 import type { Gateway } from './gateway.ts'
+import type { Guard } from './guard.ts'
+import { hasFailed, hasFallenSilent } from './guards.ts'
 import type { Link } from './link.ts'
+import { hashName } from './placement.ts'
+import { copyOf } from '../protocols/wire/reader.ts'
+import { RetryBudget } from './retry-budget.ts'
+import type { Rule } from './route-table.ts'
 import type { Session } from './session.ts'
 
 const OPEN_MAX = 65_536
 const DEADLINE_DEFAULT_MS = 10_000
 const DEADLINE_MAX_MS = 120_000
+/** How often it is looked for a host that a call could be sent to again. */
+const AGAIN_MS = 100
 const EMPTY = new Uint8Array(0)
 
 export interface LooseCaller {
@@ -35,30 +46,73 @@ export type LooseCall = {
   payload: Uint8Array
 }
 
+/** What judged a call and is to be told what became of it. */
+type Judged = { guard: Guard; as: Pass }
+
 class OpenCall implements Expiring {
   readonly id: number
   readonly link: Link
   readonly caller: LooseCaller
   readonly request: number
   readonly until = new Deadline(this)
+  readonly sentAt: number
+  readonly endsAt: number
+  /** Who calls, for the share that one client has in a breaker. */
+  readonly client: number
+  readonly judged: readonly Judged[]
+  /** What may be sent again should the link be lost: the route is idempotent, and this is the first time. */
+  readonly again: { call: LinkLoose; rule: Rule } | undefined
   readonly #calls: LooseCalls
 
-  constructor(calls: LooseCalls, id: number, link: Link, caller: LooseCaller, request: number) {
+  constructor(
+    calls: LooseCalls,
+    id: number,
+    link: Link,
+    caller: LooseCaller,
+    request: number,
+    client: number,
+    judged: readonly Judged[],
+    again: { call: LinkLoose; rule: Rule } | undefined,
+    sentAt: number,
+    endsAt: number,
+  ) {
     this.#calls = calls
     this.id = id
     this.link = link
     this.caller = caller
     this.request = request
+    this.client = client
+    this.judged = judged
+    this.again = again
+    this.sentAt = sentAt
+    this.endsAt = endsAt
   }
 
-  expired(): void {
-    this.#calls.settle(this, code.unknown, EMPTY)
+  expired(_deadline: Deadline, now: number): void {
+    this.#calls.settle(this, code.unknown, EMPTY, now)
+  }
+}
+
+/** A call that is sent again as soon as its actor's host is linked, within its deadline. */
+class WaitingCall implements Expiring {
+  readonly open: OpenCall
+  readonly next = new Deadline(this)
+  readonly #calls: LooseCalls
+
+  constructor(calls: LooseCalls, open: OpenCall) {
+    this.#calls = calls
+    this.open = open
+  }
+
+  expired(_deadline: Deadline, now: number): void {
+    this.#calls.again(this, now)
   }
 }
 
 export class LooseCalls {
   readonly #gateway: Gateway
   readonly #open = new Map<number, OpenCall>()
+  readonly #retries = new RetryBudget()
   #lastId = 0
 
   constructor(gateway: Gateway) {
@@ -83,57 +137,132 @@ export class LooseCalls {
       caller.looseReplied(call.request, refusal, EMPTY)
       return
     }
-    this.#send({ ...call, key, service: rule!.service }, undefined, caller, now)
+    const { calls } = rule!
+    const deadlineMs = calls === undefined ? call.deadlineMs : deadlineOf(calls, call.deadlineMs)
+    if (calls?.isIdempotent) this.#retries.earn(rule!.match, calls.retryBudget)
+    this.#send({ ...call, key, service: rule!.service, deadlineMs }, undefined, caller, rule, 'first', now)
   }
 
   /** A call of a host's actor to another actor. */
   fromHost(link: Link, a: LinkLoose, now: number): void {
-    if (this.#gateway.services.has(a.service)) this.#send(a, link, link, now)
+    if (this.#gateway.services.has(a.service)) this.#send(a, link, link, undefined, 'first', now)
     else link.looseReplied(a.request, code.no_service, EMPTY)
   }
 
-  #send(a: LinkLoose, from: Link | undefined, caller: LooseCaller, now: number): void {
+  #send(
+    a: LinkLoose,
+    from: Link | undefined,
+    caller: LooseCaller,
+    rule: Rule | undefined,
+    attempt: 'first' | 'second',
+    now: number,
+  ): void {
     const gateway = this.#gateway
     gateway.counters.cells[cell.looseCalls]++
-    const link = gateway.hostTable.choose(a.service, a.key)?.current
+    const service = gateway.guards.service(a.service)
+    if (service?.isOpen(now)) {
+      // R5: another service may take it; an actor of the same name there, once.
+      const fallback = gateway.services.get(a.service)?.fallback
+      if (fallback !== undefined && gateway.services.has(fallback)) a = { ...a, service: fallback }
+    }
+    const host = gateway.hostTable.choose(a.service, a.key)
+    const link = host?.current
     let refusal: number = code.ok
     if (link === undefined) refusal = code.host_away
     else if (link.isFull || link.outlet.held > link.bytesMax) refusal = code.busy
     else if (this.#open.size >= OPEN_MAX) refusal = code.overloaded
+    const judged: Judged[] = []
+    if (refusal === code.ok) refusal = this.#judge(judged, rule, a.service, host!.name, now)
     if (refusal !== code.ok) {
-      caller.looseReplied(a.request, refusal, EMPTY)
+      // The first attempt may have run: nobody may take this for "it did not".
+      caller.looseReplied(a.request, attempt === 'first' ? refusal : code.unknown, EMPTY)
       return
     }
     const deadlineMs = Math.min(a.deadlineMs === 0 ? DEADLINE_DEFAULT_MS : a.deadlineMs, DEADLINE_MAX_MS)
-    const open = new OpenCall(this, ++this.#lastId, link!, caller, a.request)
+    const endsAt = now + deadlineMs
+    const client = hashName(from === undefined ? a.user : a.session)
+    // The payload is lent for the call only.
+    const again =
+      attempt === 'first' && rule?.calls?.isIdempotent
+        ? { call: { ...a, payload: copyOf(a.payload, 0, a.payload.length) }, rule }
+        : undefined
+    const open = new OpenCall(this, ++this.#lastId, link!, caller, a.request, client, judged, again, now, endsAt)
     this.#open.set(open.id, open)
     gateway.counters.cells[cell.looseOpen] = this.#open.size
-    gateway.deadlines.set(open.until, now + deadlineMs)
+    gateway.deadlines.set(open.until, endsAt)
     const session = from === undefined ? a.session : `a:${a.session}`
     writeLinkLoose(link!.outlet.writer, { ...a, session, request: open.id, deadlineMs })
     link!.outlet.touch()
   }
 
-  replied(link: Link, a: { request: number; code: number; payload: Uint8Array }): void {
+  /** The breakers and limits of route, service and host: all of them let it pass, or none has counted it. */
+  #judge(judged: Judged[], rule: Rule | undefined, service: string, host: string, now: number): number {
+    const { guards } = this.#gateway
+    const ofRoute = rule === undefined || rule.index === -1 ? undefined : guards.ofRule[rule.index]
+    for (const guard of [ofRoute, guards.service(service), guards.host(host)]) {
+      if (guard === undefined) continue
+      const as = guard.ask(now)
+      if (as === pass.refused) {
+        for (const earlier of judged) earlier.guard.giveBack(earlier.as)
+        return guard.refusal
+      }
+      judged.push({ guard, as })
+    }
+    return code.ok
+  }
+
+  replied(link: Link, a: { request: number; code: number; payload: Uint8Array }, now: number): void {
     const open = this.#open.get(a.request)
     if (open === undefined || open.link !== link) {
       this.#gateway.counters.drops[drop.lateReply]++
       return
     }
     const isTooLarge = a.payload.length > this.#gateway.limits.looseReplyBytesMax
-    this.settle(open, isTooLarge ? code.too_large : a.code, isTooLarge ? EMPTY : a.payload)
+    this.settle(open, isTooLarge ? code.too_large : a.code, isTooLarge ? EMPTY : a.payload, now)
   }
 
-  settle(open: OpenCall, answer: number, payload: Uint8Array): void {
-    this.#open.delete(open.id)
-    this.#gateway.deadlines.clear(open.until)
-    this.#gateway.counters.cells[cell.looseOpen] = this.#open.size
+  settle(open: OpenCall, answer: number, payload: Uint8Array, now: number): void {
+    this.#forget(open, answer, now)
     open.caller.looseReplied(open.request, answer, payload)
   }
 
-  /** What was written to a link that is gone may have run. */
-  linkGone(link: Link): void {
-    for (const open of this.#open.values()) if (open.link === link) this.settle(open, code.unknown, EMPTY)
+  #forget(open: OpenCall, answer: number, now: number): void {
+    this.#open.delete(open.id)
+    this.#gateway.deadlines.clear(open.until)
+    this.#gateway.counters.cells[cell.looseOpen] = this.#open.size
+    for (const { guard, as } of open.judged) {
+      const isFailed = guard.level === 'host' ? hasFallenSilent(answer) : hasFailed(answer)
+      guard.settled(as, isFailed, now - open.sentAt, open.client, now)
+    }
+  }
+
+  /** What was written to a link that is gone may have run; where that does no harm, another host gets it, once (H1). */
+  linkGone(link: Link, now: number): void {
+    for (const open of [...this.#open.values()]) {
+      if (open.link !== link) continue
+      const { again } = open
+      if (again === undefined || now >= open.endsAt || !this.#retries.take(again.rule.match)) {
+        this.settle(open, code.unknown, EMPTY, now)
+        continue
+      }
+      this.#forget(open, code.unknown, now)
+      this.again(new WaitingCall(this, open), now)
+    }
+  }
+
+  /** Sends it once more, or waits for a host to send it to; past its deadline nobody knows what became of it. */
+  again(waiting: WaitingCall, now: number): void {
+    const { open } = waiting
+    const { call, rule } = open.again!
+    const hasHost = this.#gateway.hostTable.choose(call.service, call.key)?.current !== undefined
+    if (now >= open.endsAt) {
+      open.caller.looseReplied(open.request, code.unknown, EMPTY)
+    } else if (hasHost) {
+      const deadlineMs = Math.max(1, Math.floor(open.endsAt - now))
+      this.#send({ ...call, deadlineMs }, undefined, open.caller, rule, 'second', now)
+    } else {
+      this.#gateway.deadlines.set(waiting.next, Math.min(now + AGAIN_MS, open.endsAt))
+    }
   }
 
   /** To all other linked hosts of the service, at most once, unordered (P6). */
@@ -150,3 +279,7 @@ export class LooseCalls {
     }
   }
 }
+
+/** What a caller named, within what the route allows; 0 names none. */
+const deadlineOf = (calls: CallSettings, deadlineMs: number): number =>
+  deadlineMs === 0 ? calls.deadlineMs : Math.min(deadlineMs, calls.deadlineMsMax)

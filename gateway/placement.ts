@@ -27,3 +27,8 @@ export function placementScore(hostHash: number, actorHash: number, weight: numb
   const u = (mix(hostHash ^ mix(actorHash)) + 0.5) / 2 ** 32
   return -weight / Math.log(u)
 }
+
+/** Where an actor stands between 0 and 1, whatever the hosts: those below a canary's share are its actors. */
+export function placementShare(actorHash: number): number {
+  return mix(mix(actorHash ^ 0x9e3779b9)) / 2 ** 32
+}

@@ -1,7 +1,7 @@
 // The configured routes, compiled: which rule judges a message of this name on a channel of this service. First match
 // wins, in the order of the file. Names that start with `$` are lane routes of the SDK ends themselves (`$recover`) and
 // belong to every service. Looked up once for each interned number, not for each frame.
-import type { RouteSettings } from '../config/settings.ts'
+import type { CallSettings, RouteSettings } from '../config/settings.ts'
 
 export type Rule = {
   /** Place in the file; token buckets are kept by it. */
@@ -10,12 +10,21 @@ export type Rule = {
   readonly service: string
   readonly rate: { readonly perSecond: number; readonly burst: number } | undefined
   readonly payloadBytesMax: number
+  /** Deadlines and retries of loose calls; undefined: the gateway's own. */
+  readonly calls: CallSettings | undefined
 }
 
 type Pattern = { readonly parts: string[]; readonly rule: Rule }
 
 /** Passes the reserved names; no rate. */
-const reservedRule: Rule = { index: -1, match: '$*', service: '', rate: undefined, payloadBytesMax: Infinity }
+const reservedRule: Rule = {
+  index: -1,
+  match: '$*',
+  service: '',
+  rate: undefined,
+  payloadBytesMax: Infinity,
+  calls: undefined,
+}
 
 export class RouteTable {
   readonly ruleCount: number
@@ -36,6 +45,7 @@ export class RouteTable {
         service: route.service,
         rate: route.rate,
         payloadBytesMax: route.payloadBytesMax ?? Infinity,
+        calls: route.calls,
       }
       this.#rules.push(rule)
       if (route.match.includes('*')) {

@@ -8,6 +8,8 @@ import type { RouteTable } from './route-table.ts'
 
 export class Session {
   readonly id: string
+  /** The gateway's own number for it: small, and not for peers to choose. */
+  readonly number: number
   readonly user: string
   labels: Labels
   readonly connections: ClientConnection[] = []
@@ -16,8 +18,9 @@ export class Session {
   #buckets: TokenBuckets | undefined = undefined
   #bucketsOf: RouteTable | undefined = undefined
 
-  constructor(id: string, user: string, labels: Labels) {
+  constructor(id: string, number: number, user: string, labels: Labels) {
     this.id = id
+    this.number = number
     this.user = user
     this.labels = labels
   }

@@ -3,11 +3,12 @@
 // the caller asks before it sends, and says what became of every request that it was allowed.
 //
 //   closed --too many failures or slow ones, or so many failures in a row--> open
-//   open   --openMs--> half_open --all probes well--> closed
-//                                --one fails-------> open, for twice as long as before, at most openMsMax
+//   open   --openMs--> half_open --all probes well------> closed
+//                                --those of two clients--> open, for twice as long as before, at most openMsMax
+//                                  fail
 //
-// One client cannot open it for others: in any stretch as long as the window its failures count up to a third of what
-// would open it (the share is by client number, which the gateway gives). docs/policies/circuit-breaker.md.
+// One client cannot open it for others, nor keep it open: in any stretch as long as the window its failures count up to a
+// third of what would open it, and half open they count once (clients have numbers, which the gateway gives).
 import { OutcomeWindow } from './outcome-window.ts'
 
 export type CircuitBreakerSettings = {
@@ -25,7 +26,7 @@ export type CircuitBreakerSettings = {
   /** How long it refuses before it tries again; twice as long after each try that failed. */
   readonly openMs: number
   readonly openMsMax: number
-  /** Requests that are let through while half open; all must go well. */
+  /** Requests that are let through while half open; so many must go well. With 1, one failure decides. */
   readonly probes: number
 }
 
@@ -53,6 +54,8 @@ export class CircuitBreaker {
   #openForMs: number
   #probesOut = 0
   #probesWell = 0
+  /** Whose probes failed in this round; two are enough. */
+  readonly #failedBy: number[] = []
   /** When the half-open round ends whose probes never came back. */
   #probesUntil = 0
 
@@ -114,10 +117,10 @@ export class CircuitBreaker {
   record(as: Pass, isFailed: boolean, latencyMs: number, client: number, now: number): void {
     const isSlow = latencyMs >= this.settings.slowAfterMs
     if (as === pass.probe) {
-      this.#probed(isFailed || isSlow, now)
+      this.#probed(isFailed || isSlow, client, now)
       return
     }
-    if (!this.isClosed || this.state === 'forced_closed') return
+    if (this.state !== 'closed') return
     const window = this.#window
     if (!isFailed && !isSlow) {
       window.record(false, false, now)
@@ -137,6 +140,15 @@ export class CircuitBreaker {
         this.#open(`${window.slow} of ${window.total} requests took ${settings.slowAfterMs} ms or longer`, now)
       }
     }
+  }
+
+  /**
+   * The same for a request that nobody asked it about: what is attached goes on while it is open. Once its time is over,
+   * such outcomes decide as those of probes do.
+   */
+  recordUnasked(isFailed: boolean, latencyMs: number, client: number, now: number): void {
+    if (this.state === 'open' && now >= this.#openUntil) this.#halfOpen(now)
+    this.record(this.state === 'half_open' ? pass.probe : pass.ordinary, isFailed, latencyMs, client, now)
   }
 
   /** A probe that went nowhere: refused further on, or withdrawn. */
@@ -161,14 +173,17 @@ export class CircuitBreaker {
 
   #halfOpen(now: number): void {
     this.#probesOut = this.#probesWell = 0
+    this.#failedBy.length = 0
     this.#probesUntil = now + Math.max(this.settings.openMs, 1000)
     this.#become('half_open', 'it is tried again')
   }
 
-  #probed(isBad: boolean, now: number): void {
+  #probed(isBad: boolean, client: number, now: number): void {
     if (this.state !== 'half_open') return
     if (isBad) {
-      this.#open('a probe failed', now)
+      this.giveBack(pass.probe)
+      if (!this.#failedBy.includes(client)) this.#failedBy.push(client)
+      if (this.#failedBy.length >= Math.min(2, this.settings.probes)) this.#open('probes failed', now)
     } else if (++this.#probesWell >= this.settings.probes) {
       this.#window.clear(now)
       this.#inRow = 0

@@ -22,8 +22,11 @@ export async function stats(flags: OperateFlags): Promise<number> {
   return exitCode.ok
 }
 
-/** `/sessions` and `/hosts` answer a list, or a mapping that holds one. */
-export async function list(what: 'sessions' | 'hosts', flags: OperateFlags & { limit?: number }): Promise<number> {
+/** What these answer is a list, or a mapping that holds one. */
+export async function list(
+  what: 'sessions' | 'hosts' | 'breakers',
+  flags: OperateFlags & { limit?: number },
+): Promise<number> {
   const body = await askAdmin('GET', flags.limit === undefined ? `/${what}` : `/${what}?limit=${flags.limit}`, flags)
   if (flags.json) printJson(body)
   else {
@@ -41,6 +44,14 @@ export async function drain(flags: OperateFlags & { within?: string }): Promise<
   const body = await askAdmin('POST', '/drain', flags, within ? { withinMs: within.value } : {})
   if (flags.json) printJson(body)
   else printLine('the gateway drains: clients are told to attach elsewhere')
+  return exitCode.ok
+}
+
+/** `guard` as `breaker list` names it. */
+export async function breaker(to: 'open' | 'closed' | 'auto', guard: string, flags: OperateFlags): Promise<number> {
+  const body = await askAdmin('POST', '/breakers', flags, { guard, to })
+  if (flags.json) printJson(body)
+  else printLine(to === 'auto' ? `${guard}: goes by outcomes again` : `${guard}: ${to} until \`skewer breaker auto\``)
   return exitCode.ok
 }
 

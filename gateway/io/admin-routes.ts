@@ -55,6 +55,7 @@ export function adminRoutes(view: AdminView): AdminRoute[] {
     get('/stats', () => json(stats(view))),
     get('/sessions', (request) => json(sessions(gateway, request))),
     get('/hosts', () => json(gateway.hosts())),
+    get('/breakers', () => json(gateway.guards.list(gateway.env.now()))),
     get('/listeners', () => json(view.listeners())),
     get('/config', (request) => config(view, request)),
     get('/events', ({ response, query }) => {
@@ -72,6 +73,7 @@ export function adminRoutes(view: AdminView): AdminRoute[] {
       if (!gateway.kick(body.session, code.kicked)) throw new AdminProblem(404, 'no such session is connected here')
       return json({ kicked: body.session })
     }),
+    post('/breakers', ({ body }) => forceBreaker(gateway, body)),
     post('/log-level', ({ body }) => {
       const isTaken = typeof body.level === 'string' && view.logLevel(body.level)
       if (!isTaken)
@@ -147,6 +149,17 @@ function config(view: AdminView, { ifNoneMatch }: AdminRequest): AdminAnswer {
   const body = view.config()
   const etag = `"${createHash('sha256').update(JSON.stringify(body)).digest('base64url').slice(0, 22)}"`
   return { status: ifNoneMatch === etag ? 304 : 200, body, headers: { ETag: etag } }
+}
+
+/** {guard, to}: what an operator says of a breaker. */
+function forceBreaker(gateway: Gateway, body: Record<string, unknown>): AdminAnswer {
+  const { guard, to } = body
+  if (typeof guard !== 'string')
+    throw new AdminProblem(400, 'guard: the name of a breaker is expected, as /breakers has it')
+  if (to !== 'open' && to !== 'closed' && to !== 'auto')
+    throw new AdminProblem(400, 'to: open, closed or auto is expected')
+  if (!gateway.guards.force(guard, to, gateway.env.now())) throw new AdminProblem(404, `there is no breaker ${guard}`)
+  return json({ guard, to })
 }
 
 /** ?name, ?name=1 or ?name=true. */

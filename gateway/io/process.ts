@@ -353,6 +353,7 @@ class GatewayProcess implements RunningGateway {
       counters: gateway.counters,
       io: this.#io,
       hosts: () => gateway.hosts(),
+      guards: () => gateway.guards.list(monotonicNow()),
       isReady: () => gateway.readiness().ready,
       sample,
       version: this.#version,

@@ -3,6 +3,7 @@
 import { Counter, Gauge, Registry } from 'prom-client'
 import { codeName } from '../../protocols/codes.ts'
 import { type Counters, cell, dropReasons } from '../counters.ts'
+import type { GuardSnapshot } from '../guard.ts'
 import type { IoCounters } from '../io/io-counters.ts'
 import type { ProcessSample } from '../io/process-sample.ts'
 import type { HostSnapshot } from '../snapshots.ts'
@@ -11,6 +12,7 @@ export type MetricSources = {
   counters: Counters
   io: IoCounters
   hosts(): HostSnapshot[]
+  guards(): GuardSnapshot[]
   isReady(): boolean
   sample(): ProcessSample
   version: string
@@ -30,6 +32,7 @@ export class Metrics {
     this.#channels()
     this.#messages()
     this.#links()
+    this.#guards()
   }
 
   /** Everything, as Prometheus reads it. */
@@ -179,6 +182,43 @@ export class Metrics {
     )
   }
 
+  #guards(): void {
+    const { guards } = this.#sources
+    const each = (read: (guard: GuardSnapshot) => number) => () =>
+      guards().map((guard): Labelled => [{ guard: guard.guard }, read(guard)])
+    this.#gauge('skewer_breaker_open', 'Whether a circuit breaker refuses; 0.5: half open.', ['guard'], each(openness))
+    this.#count(
+      'skewer_breaker_openings_total',
+      'Times that it opened.',
+      ['guard'],
+      each((guard) => guard.openings),
+    )
+    this.#count(
+      'skewer_breaker_refused_total',
+      'What it refused, or would have in `mode: observe`.',
+      ['guard'],
+      each((guard) => guard.refused),
+    )
+    this.#gauge(
+      'skewer_requests_open',
+      'Requests under way, where there is a limit.',
+      ['guard'],
+      each((g) => g.inFlight),
+    )
+    this.#gauge(
+      'skewer_requests_open_limit',
+      'That limit; -1: none.',
+      ['guard'],
+      each((g) => g.inFlightMax),
+    )
+    this.#count(
+      'skewer_concurrency_refused_total',
+      'Requests beyond that limit, refused or in `mode: observe` let pass.',
+      ['guard'],
+      each((guard) => guard.concurrencyRefused),
+    )
+  }
+
   #cell(name: string, help: string, of: Cell, isGauge = false): void {
     const { cells } = this.#sources.counters
     const read = (): Labelled[] => [[{}, cells[cell[of]]]]
@@ -224,4 +264,9 @@ function byCode(cells: Float64Array): Labelled[] {
   const found: Labelled[] = []
   for (let i = 0; i < cells.length; i++) if (cells[i] > 0) found.push([{ code: codeName(i) }, cells[i]])
   return found
+}
+
+function openness({ state }: GuardSnapshot): number {
+  if (state === 'half_open') return 0.5
+  return state === 'open' || state === 'forced_open' ? 1 : 0
 }

@@ -27,6 +27,7 @@ const levels: Record<GatewayEventName, Level> = {
   host_gone: 'warn',
   host_draining: 'info',
   peer_violation: 'warn',
+  breaker_changed: 'warn',
   drain_started: 'info',
   drain_finished: 'info',
   stalled: 'warn',

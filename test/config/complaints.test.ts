@@ -291,3 +291,23 @@ t.test('the caret stands below what is wrong, also behind tabs', async (t) => {
   const { problems } = loadSettingsText(`${base}name:\t7\n`, { file: 'f', directory: '.' }, {})
   t.same(problemSource(problems![0]), { line: '2 | name:\t7', caret: '  |      \t^' })
 })
+
+t.test('breakers, limits and canaries are checked key by key', async (t) => {
+  t.same(complaints('services: { arena: { breaker: { errorRate: 50, volum: 9 } } }'), [
+    'f:1:44: services.arena.breaker.errorRate: is not a percentage; got 50; expected a percentage such as 50%; did you mean 50%?',
+    'f:1:48: services.arena.breaker.volum: is not a key of this mapping; did you mean volume?',
+  ])
+  t.same(complaints('services: { arena: { breaker: on } }'), [
+    'f:1:31: services.arena.breaker: is not a value that may stand here; got on; expected off, or a mapping',
+  ])
+  t.same(complaints('services: { arena: { routes: [{ match: a.b, concurrency: { max: 0 } }] } }'), [
+    'f:1:65: services.arena.routes[0].concurrency.max: is too small; got 0; expected at least 1',
+  ])
+  t.same(complaints('services: { arena: { breaker: { fallback: arean } }, shop: { breaker: { fallback: shop } } }'), [
+    'f:1:43: services.arena.breaker.fallback: no such service is declared; got arean; did you mean arena?',
+    'f:1:83: services.shop.breaker.fallback: is the service itself; got shop',
+  ])
+  t.same(complaints('services: { arena: { canary: { labels: { a: b }, percent: 5% } } }'), [
+    'f:1:40: warning: services.arena.canary.labels: no host has these labels: the canary gets nothing',
+  ])
+})

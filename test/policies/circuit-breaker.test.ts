@@ -107,16 +107,37 @@ t.test('half open lets so many probes through as are wanted, and closes when all
 t.test('a probe that fails opens it for twice as long, up to a bound; a slow probe is a failed one', async (t) => {
   const { breaker } = breakerOf({ openMsMax: 1500, slowAfterMs: 100 })
   requests(breaker, 'failed', 10, 0)
-  breaker.record(breaker.ask(500), true, 1, 0, 500)
+  requests(breaker, 'failed', 2, 500)
   t.equal(breaker.retryMs(500), 1000)
-  breaker.record(breaker.ask(1500), false, 100, 0, 1500)
+  requests(breaker, 100, 2, 1500)
   t.equal(breaker.retryMs(1500), 1500)
-  breaker.record(breaker.ask(3000), true, 1, 0, 3000)
+  requests(breaker, 'failed', 2, 3000)
   t.equal(breaker.retryMs(3000), 1500)
   requests(breaker, 'well', 2, 4500)
   t.equal(breaker.state, 'closed')
   requests(breaker, 'failed', 10, 4500)
   t.equal(breaker.retryMs(4500), 500)
+})
+
+t.test('one client cannot keep it open', async (t) => {
+  const { breaker } = breakerOf()
+  requests(breaker, 'failed', 10, 0)
+  for (let i = 0; i < 50; i++) breaker.record(breaker.ask(600), true, 1, 7, 600)
+  t.equal(breaker.state, 'half_open')
+  requests(breaker, 'well', 2, 600)
+  t.equal(breaker.state, 'closed')
+})
+
+t.test('outcomes that it was not asked about decide once its time is over', async (t) => {
+  const { breaker } = breakerOf()
+  for (let i = 0; i < 10; i++) breaker.recordUnasked(true, 1, i, 0)
+  t.equal(breaker.state, 'open')
+  breaker.recordUnasked(false, 1, 1, 499)
+  t.equal(breaker.state, 'open')
+  breaker.recordUnasked(false, 1, 1, 500)
+  t.equal(breaker.state, 'half_open')
+  breaker.recordUnasked(false, 1, 1, 500)
+  t.equal(breaker.state, 'closed')
 })
 
 t.test('probes that nobody answers, or that are given back, do not keep it half open for ever', async (t) => {

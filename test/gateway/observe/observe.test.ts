@@ -31,6 +31,7 @@ t.test('metrics read the cells when they are scraped', async (t) => {
     counters,
     io,
     hosts: () => [],
+    guards: () => [],
     isReady: () => false,
     sample: () => sampler.sample(),
     version: '1.2.3',
