@@ -73,7 +73,7 @@ export const calls = z
     deadline: duration('How long a loose call may take that names no deadline.', { min: '10ms', max: '2m' }).prefault(
       '10s',
     ),
-    deadlineMax: duration('The longest deadline that a call or request may name; a longer one is shortened.', {
+    deadlineMax: duration('The longest deadline that a loose call may name; a longer one is shortened.', {
       min: '10ms',
       max: '2m',
     }).prefault('2m'),
@@ -85,7 +85,7 @@ export const calls = z
       max: '100%',
     }).prefault('20%'),
   })
-  .meta({ description: 'Deadlines and retries of requests.' })
+  .meta({ description: 'Deadlines and retries of loose calls.' })
 
 export const canary = z
   .strictObject({
