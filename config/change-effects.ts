@@ -61,6 +61,12 @@ export const effectRows: readonly Row[] = [
     effect: 'new connections',
   },
   {
+    keys: '`listeners[].http`',
+    pattern: /^listeners\[[^\]]*\]\.http\b/,
+    touches: 'nothing',
+    effect: 'the next request, times with the next connection; sessions by HTTP that are there go on',
+  },
+  {
     keys: '`services`: one less',
     pattern: /^services(\.[\w-]+|\["[^\]]*\])$/,
     kind: 'removed',

@@ -43,6 +43,9 @@ function checkListeners({ config, settings, complain }: Checked): void {
       if (listener.transport === (key === 'kcp' ? 'udp' : 'websocket')) continue
       complain(['listeners', i, key], { what: `means nothing for transport ${listener.transport}` }, 'key')
     }
+    if (config.listeners[i].http !== undefined && listener.transport !== 'websocket' && listener.transport !== 'http') {
+      complain(['listeners', i, 'http'], { what: `means nothing for transport ${listener.transport}` }, 'key')
+    }
   }
   const open = settings.listeners.map((listener, i) => ({ ...listener, path: ['listeners', i, 'port'] as PathStep[] }))
   if (settings.admin.enabled)

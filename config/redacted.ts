@@ -4,7 +4,7 @@
 import type { KcpSettings } from '../protocols/kcp/settings.ts'
 import { formatDuration, formatRate, formatSize } from './quantities.ts'
 import { breakerConfig, callConfig, canaryConfig, concurrencyConfig } from './redacted-guards.ts'
-import type { ListenerSettings, RouteSettings, ServiceSettings, Settings } from './settings.ts'
+import type { HttpSettings, ListenerSettings, RouteSettings, ServiceSettings, Settings } from './settings.ts'
 
 export const REDACTED = '[redacted]'
 
@@ -70,8 +70,9 @@ export function redactedConfig(settings: Settings): PlainConfig {
 function listenerConfig(listener: ListenerSettings): PlainConfig {
   const { name, transport, host, port, security, tls, path, origins, kcp } = listener
   const web = transport === 'websocket' ? { path, origins: origins.length > 0 ? origins : undefined } : {}
+  const http = listener.http && httpConfig(listener.http)
   const lane = kcp && kcpConfig(kcp)
-  return present({ name, transport, host, port, security, tls: tls && present(tls), ...web, kcp: lane })
+  return present({ name, transport, host, port, security, tls: tls && present(tls), ...web, kcp: lane, http })
 }
 
 /** Without its preset, of which every key is here. */
@@ -79,6 +80,20 @@ function kcpConfig(kcp: KcpSettings): PlainConfig {
   const { mtu, sendWindow, receiveWindow, nodelay, intervalMs, immediate, resend, nc, minRtoMs, deadLinkCount } = kcp
   const [interval, minRto] = [formatDuration(intervalMs), formatDuration(minRtoMs)]
   return { mtu, sendWindow, receiveWindow, nodelay, interval, immediate, resend, nc, minRto, deadLinkCount }
+}
+
+function httpConfig(http: HttpSettings): PlainConfig {
+  return {
+    calls: http.calls,
+    sessions: http.sessions,
+    contentType: http.contentType,
+    bodyBytesMax: formatSize(http.bodyBytesMax),
+    compressFrom: formatSize(http.compressFromBytes),
+    cors: http.corsOrigins,
+    requestTime: formatDuration(http.requestMs),
+    keepAlive: formatDuration(http.keepAliveMs),
+    requestsPerConnection: http.requestsPerConnection,
+  }
 }
 
 function serviceConfig({ keys, whenAway, breaker, fallback, concurrency, canary }: ServiceSettings): PlainConfig {

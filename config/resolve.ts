@@ -3,6 +3,7 @@
 import os from 'node:os'
 import path from 'node:path'
 import { kcpFrom } from './schema-kcp.ts'
+import { http as httpSchema } from './schema-http.ts'
 import { type Config, TRANSPORT_PORTS } from './schema.ts'
 import { breakerSettings, callSettings, canarySettings, concurrencySettings } from './resolve-guards.ts'
 import type {
@@ -61,7 +62,16 @@ function listenerSettings(listener: Config['listeners'][number], file: FileOf): 
     path: listener.path ?? '/',
     origins: listener.origins ?? [],
     kcp: transport === 'udp' ? kcpFrom(listener.kcp) : undefined,
+    ...httpOf(listener),
   }
+}
+
+/** A listener for HTTP has all defaults; one for WebSocket only where it is written. */
+function httpOf({ transport, http }: Config['listeners'][number]): Pick<ListenerSettings, 'http'> {
+  if (http === undefined && transport !== 'http') return {}
+  const { compressFrom, cors, requestTime, keepAlive, ...same } = http ?? httpSchema.parse({})
+  const times = { requestMs: requestTime, keepAliveMs: keepAlive }
+  return { http: { ...same, ...times, compressFromBytes: compressFrom, corsOrigins: cors } }
 }
 
 /** Two listeners on one port (of two addresses) would get the same made-up name: the later ones are numbered. */

@@ -4,6 +4,7 @@
 import { z } from 'zod'
 import { kcp } from './schema-kcp.ts'
 import { noise } from './schema-noise.ts'
+import { http } from './schema-http.ts'
 import {
   count,
   duration,
@@ -20,7 +21,7 @@ import {
 import { calls, canary, concurrency, hostBreaker, routeBreaker, serviceBreaker } from './schema-guards.ts'
 
 /** Every transport that a listener can have, with its usual port. */
-export const TRANSPORT_PORTS = { tcp: 7777, websocket: 8080, udp: 7777 } as const
+export const TRANSPORT_PORTS = { tcp: 7777, websocket: 8080, udp: 7777, http: 8081 } as const
 export type Transport = keyof typeof TRANSPORT_PORTS
 
 const LISTENER_SECURITIES = ['none', 'tls', 'noise'] as const
@@ -39,7 +40,11 @@ const listener = z.strictObject({
   name: name('Shown in metrics and logs. Default: transport and port, as in `tcp-7777`.').optional(),
   transport: z.enum(Object.keys(TRANSPORT_PORTS) as Transport[]).meta({ description: 'What clients connect with.' }),
   host: listenAddress('The address to listen on; 0.0.0.0 or :: for every address of the machine.').default('127.0.0.1'),
-  port: count('0 takes any free port. Default: 7777 for tcp and udp, 8080 for websocket.', 0, 65535).optional(),
+  port: count(
+    '0 takes any free port. Default: 7777 for tcp and udp, 8080 for websocket, 8081 for http.',
+    0,
+    65535,
+  ).optional(),
   security: z
     .enum(LISTENER_SECURITIES)
     .meta({ description: 'Default: noise for udp, tls where there is a `tls` block, else none.' })
@@ -62,6 +67,12 @@ const listener = z.strictObject({
     .meta({ description: 'WebSocket only: the origins that browsers may come from. Default: any.' })
     .optional(),
   kcp: kcp.optional().meta({ description: 'UDP only: how its reliable lane behaves.' }),
+  http: http
+    .meta({
+      description:
+        'HTTP and WebSocket only: how calls and sessions by HTTP are answered; `{}` as it is below. Without it a WebSocket listener answers none.',
+    })
+    .optional(),
 })
 
 const route = z.strictObject({

@@ -27,6 +27,12 @@ function checkListenerSecurity({ config, settings, complain, now }: Checked): vo
         got: 'tls',
         expected: 'noise or none',
       })
+    } else if (listener.transport === 'http' && listener.security === 'noise') {
+      complain([...path, 'security'], {
+        what: 'means nothing for transport http',
+        got: 'noise',
+        expected: 'tls or none',
+      })
     } else if (listener.security === 'tls' && !listener.tls) {
       complain([...path, 'security'], {
         what: 'tls needs certificates',

@@ -25,6 +25,23 @@ export type ListenerSettings = {
   origins: string[]
   /** UDP: `mtu` is the largest UDP payload, whatever seals it included. */
   kcp?: KcpSettings
+  /** HTTP: how requests are answered; absent on a WebSocket listener that answers none. */
+  http?: HttpSettings
+}
+
+export type HttpSettings = {
+  calls: boolean
+  sessions: boolean
+  contentType: string
+  bodyBytesMax: number
+  /** Replies from this size on are compressed; 0: none. */
+  compressFromBytes: number
+  /** Origins whose pages may call; `*` for all. */
+  corsOrigins: string[]
+  requestMs: number
+  keepAliveMs: number
+  /** 0: as many as come. */
+  requestsPerConnection: number
 }
 
 export type HostSettings = {

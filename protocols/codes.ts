@@ -60,6 +60,7 @@ export const codeRows: readonly CodeRow[] = [
   row(519, 'too_many_requests', 'never', 'as many requests as allowed are open in this direction'),
   row(520, 'invalid_payload', 'never', 'the payload does not fit the schema of its route'),
   row(521, 'link_auth', 'never', 'the link key or certificate was not accepted'),
+  row(522, 'key_reused', 'never', 'the idempotency key was used with another body'),
 ]
 
 const byNumber = new Map(codeRows.map((r) => [r.number, r]))
@@ -116,6 +117,7 @@ export const code = {
   too_many_requests: 519,
   invalid_payload: 520,
   link_auth: 521,
+  key_reused: 522,
 } as const
 
 /** The name of a code; a number that this version does not know is named after its retry class. */

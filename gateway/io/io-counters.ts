@@ -16,6 +16,10 @@ export class IoCounters {
   upgradesTimedOut = 0
   /** Upgrades refused for their path, origin or form. */
   upgradesRefused = 0
+  /** Requests over HTTP that were answered, by status. */
+  readonly httpByStatus = new Float64Array(600)
+  /** Bytes that were no request, or one that could be read in two ways, or came too slowly. */
+  requestsUnreadable = 0
   linksOpened = 0
   dialsFailed = 0
   /** Sockets that ended with an error (reset, broken pipe, time-out). */

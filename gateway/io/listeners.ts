@@ -2,6 +2,7 @@
 // and origins and are not interrupted; the others stop, and new ones listen. Everything that can fail is done first: where
 // one cannot listen, those that had to make room for it listen again, and nothing has changed.
 import type { ListenerSettings } from '../../config/settings.ts'
+import { HttpListener } from './http-listener.ts'
 import { type Listener, type ListenerHome, TcpListener } from './tcp-listener.ts'
 import { UdpListener } from './udp-listener.ts'
 import { WebSocketListener } from './websocket-listener.ts'
@@ -44,6 +45,11 @@ export class Listeners {
   stop(): void {
     this.#isStopped = true
     for (const listener of this.#listeners) listener.stop()
+  }
+
+  /** Ends what is left of those that stopped and is no carrier. */
+  end(): void {
+    for (const listener of this.#listeners) listener.end?.()
   }
 
   /**
@@ -117,5 +123,5 @@ function listenerOf(settings: ListenerSettings, home: ListenerHome): Listener {
   if (transport === 'udp') return new UdpListener(settings, home)
   if (transport === 'tcp') return new TcpListener(settings, home)
   if (transport === 'websocket') return new WebSocketListener(settings, home)
-  throw new Error(`listener ${name}: transport ${transport} is not there yet; use tcp, udp or websocket`)
+  return new HttpListener(settings, home)
 }

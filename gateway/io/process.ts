@@ -22,6 +22,7 @@ import { authenticatorOf } from './authenticator.ts'
 import { EventStream } from './event-stream.ts'
 import { cryptoProvider } from './crypto-provider.ts'
 import { connectionsFor, openFilesMax } from './file-limit.ts'
+import { type HttpHome, OpenCalls } from './http-door.ts'
 import { IoCounters } from './io-counters.ts'
 import { ownKeys } from './key-file.ts'
 import { LinkDialer } from './link-dialer.ts'
@@ -32,7 +33,8 @@ import { ProcessSampler } from './process-sample.ts'
 import { Reload, type ReloadHome, type ReloadOutcome } from './reload.ts'
 import { type KeyRing, KeyRingSealer, keyRing } from './sealer.ts'
 import { LINGER_MS, OpenCarriers } from './stream-carrier.ts'
-import type { ListenerHome } from './tcp-listener.ts'
+import type { Listener, ListenerHome } from './tcp-listener.ts'
+import { TokenVerdicts } from './token-verdicts.ts'
 import { clientSlab } from './write-slab.ts'
 
 export type StartOptions = {
@@ -105,6 +107,8 @@ class GatewayProcess implements RunningGateway {
   readonly #noise: NoiseIdentity
   readonly #dialer: LinkDialer
   readonly #home: ListenerHome
+  readonly #verdicts = new TokenVerdicts(() => this.#authenticator)
+  readonly #openCalls = new OpenCalls()
   readonly #listeners: Listeners
   readonly #reload: Reload
   #authenticator: Authenticator
@@ -115,6 +119,7 @@ class GatewayProcess implements RunningGateway {
   #ended: (ending: Ending) => void = () => {}
   #toldPublicKey: string | undefined
   #isDraining = false
+  #drainUntil = 0
   #isClosing = false
 
   constructor(settings: Settings, options: StartOptions) {
@@ -146,6 +151,7 @@ class GatewayProcess implements RunningGateway {
       randomBytes,
       limits: () => this.gateway.limits,
       accept: (carrier, now, entrance) => this.gateway.accept(carrier, now, entrance),
+      http: this.#httpHome(),
     }
     this.#dialer = new LinkDialer({
       ...this.#home,
@@ -190,6 +196,7 @@ class GatewayProcess implements RunningGateway {
       this.#observer.watch((event) => {
         if (event.event === 'drain_finished') this.#drained(event.left)
       })
+      this.#drainUntil = monotonicNow() + withinMs
       this.gateway.drain(withinMs, monotonicNow())
       this.#loop.poke()
     }
@@ -237,6 +244,7 @@ class GatewayProcess implements RunningGateway {
       const now = monotonicNow()
       const removed = swapListeners()
       this.#authenticator = authenticator
+      this.#verdicts.forget()
       this.#sealer.reload(ring)
       swapNoise()
       this.#logPublicKey()
@@ -247,9 +255,15 @@ class GatewayProcess implements RunningGateway {
       if (settings.log.level !== before.log.level) this.#logFile.log.level = settings.log.level
       this.#admin?.setToken(settings.admin.token)
       this.gateway.configure(settings, now)
-      for (const listener of removed) this.gateway.drainEntrance(listener, settings.times.drainMs, now)
+      for (const listener of removed) this.#leave(listener, settings.times.drainMs, now)
       this.#loop.poke()
     }
+  }
+
+  /** Clients of a listener that is no more go within this time, and what it still has of HTTP ends then. */
+  #leave(listener: Listener, withinMs: number, now: number): void {
+    this.gateway.drainEntrance(listener, withinMs, now)
+    setTimeout(() => listener.end?.(), withinMs).unref()
   }
 
   /** Gives back what a start that failed has taken. */
@@ -259,8 +273,9 @@ class GatewayProcess implements RunningGateway {
 
   #drained(left: number): void {
     const reason = left === 0 ? 'drained' : `${left} connections were left when the time was over`
+    const close = () => this.#closeQuietly({ code: left === 0 ? 0 : 3, reason })
     // Not in the core's own turn: it is still telling the last ones.
-    setImmediate(() => this.#closeQuietly({ code: left === 0 ? 0 : 3, reason }))
+    setImmediate(() => void this.#openCalls.gone(this.#drainUntil - monotonicNow()).then(close))
   }
 
   #closeQuietly(ending: Ending): void {
@@ -285,6 +300,7 @@ class GatewayProcess implements RunningGateway {
     const late = setTimeout(() => this.#carriers.destroyAll(), LINGER_MS)
     await this.#carriers.gone()
     clearTimeout(late)
+    this.#listeners.end()
     this.#events.close()
     this.#admin?.close()
     this.#sampler.stop()
@@ -325,6 +341,18 @@ class GatewayProcess implements RunningGateway {
     this.#toldPublicKey = publicKey
     const { crypto } = this.#noise
     if (publicKey !== undefined) this.#logFile.log.info({ publicKey, crypto: crypto.name }, 'the public key of Noise')
+  }
+
+  #httpHome(): HttpHome {
+    return {
+      now: monotonicNow,
+      poke: () => this.#loop.poke(),
+      verdicts: this.#verdicts,
+      openCalls: this.#openCalls,
+      call: (call, caller, _verdict, now) => this.gateway.call(call, caller, now),
+      isReady: () => this.gateway.readiness().ready,
+      isDraining: () => this.#isDraining,
+    }
   }
 
   #connectionsMax(settings: Settings): number {

@@ -2,6 +2,7 @@
 import type { LimitSettings, ListenerSettings } from '../../config/settings.ts'
 import type { Carrier, CarrierEvents, Entrance } from '../seams.ts'
 import { Acceptor, type ConnectionBudget } from './acceptor.ts'
+import type { HttpHome } from './http-door.ts'
 import type { Loop } from './loop.ts'
 import type { NoiseIdentity } from './noise-identity.ts'
 import { type CarrierHome, StreamCarrier } from './stream-carrier.ts'
@@ -20,6 +21,7 @@ export type ListenerHome = CarrierHome & {
   limits(): LimitSettings
   /** A client has come by this listener: gives it to the core. */
   accept(carrier: Carrier, now: number, entrance: Entrance): CarrierEvents
+  http: HttpHome
 }
 
 /** What the process does with a listener of any transport. */
@@ -35,6 +37,8 @@ export interface Listener extends Entrance {
   stop(): void
   /** Where open connections need the port itself: gives it up at once, and them with it. Behind `stop`. */
   vacate?(): void
+  /** Ends what is left here and is no carrier: connections of HTTP. */
+  end?(): void
 }
 
 export class TcpListener implements Listener {

@@ -1,18 +1,19 @@
 // Clients over WebSocket, plain or TLS: node:http reads the request, websocket-handshake judges it, and from then on the
 // socket is a WebSocketCarrier's. Whoever has not upgraded in the handshake time, whatever it sends meanwhile, is gone.
 // Plain requests are answered, so that a load balancer's check and a curious person get an answer: /health and / say 200.
-import http from 'node:http'
+// Where the configuration says so, calls and sessions by HTTP are answered on the same port (http-door.ts).
+import type http from 'node:http'
 import type net from 'node:net'
 import tls from 'node:tls'
 import type { ListenerSettings } from '../../config/settings.ts'
 import { Acceptor } from './acceptor.ts'
+import { HttpDoor } from './http-door.ts'
+import { type HttpTimes, httpServer, setTimes } from './http-server.ts'
 import { endSoon } from './stream-carrier.ts'
 import type { Listener, ListenerHome } from './tcp-listener.ts'
 import { TlsTerminator } from './tls-terminator.ts'
 import { WebSocketCarrier } from './websocket-carrier.ts'
 import { judgeUpgrade, pathOf, refusalAnswer, upgradeAnswer } from './websocket-handshake.ts'
-
-const HEADER_BYTES_MAX = 16 * 1024
 
 export class WebSocketListener implements Listener {
   settings: ListenerSettings
@@ -20,13 +21,15 @@ export class WebSocketListener implements Listener {
   readonly #http: http.Server
   readonly #acceptor: Acceptor
   readonly #tls: TlsTerminator | undefined
+  readonly #door: HttpDoor
   /** Sockets that have not upgraded yet, each with its deadline. */
   readonly #waiting = new Map<net.Socket, NodeJS.Timeout>()
 
   constructor(settings: ListenerSettings, home: ListenerHome) {
     this.settings = settings
     this.#home = home
-    this.#http = http.createServer({ maxHeaderSize: HEADER_BYTES_MAX, keepAlive: false })
+    this.#http = httpServer(timesOf(settings, home), home.counters)
+    this.#door = new HttpDoor(this, home.http, home.counters)
     this.#http.on('request', (request, response) => this.#answer(request, response))
     this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket as net.Socket, head))
     const { name, host, port } = settings
@@ -54,6 +57,7 @@ export class WebSocketListener implements Listener {
   }
 
   listen(port?: number): Promise<{ host: string; port: number }> {
+    this.#door.isStopped = false
     return this.#acceptor.listen(port)
   }
 
@@ -62,12 +66,20 @@ export class WebSocketListener implements Listener {
     return () => {
       secure?.()
       this.settings = settings
+      setTimes(this.#http, timesOf(settings, this.#home))
     }
   }
 
   stop(): void {
+    this.#door.isStopped = true
     this.#acceptor.stop()
+    this.#http.closeIdleConnections()
     for (const socket of this.#waiting.keys()) socket.destroy()
+  }
+
+  end(): void {
+    this.#http.closeAllConnections()
+    this.#http.close()
   }
 
   #greet(socket: net.Socket): void {
@@ -87,6 +99,10 @@ export class WebSocketListener implements Listener {
 
   #answer(request: http.IncomingMessage, response: http.ServerResponse): void {
     const path = pathOf(request)
+    if (this.settings.http !== undefined) {
+      this.#forget(request.socket)
+      if (this.#door.answer(request, response, path)) return
+    }
     response.setHeader('Content-Type', 'text/plain; charset=utf-8')
     response.setHeader('Connection', 'close')
     if (request.method !== 'GET' && request.method !== 'HEAD') {
@@ -120,4 +136,9 @@ export class WebSocketListener implements Listener {
     if (head.length > 0) carrier.read(head)
     this.#home.poke()
   }
+}
+
+/** Without HTTP nothing but an upgrade is waited for, and that in the time of a handshake. */
+function timesOf(settings: ListenerSettings, home: ListenerHome): HttpTimes {
+  return settings.http ?? { requestMs: home.handshakeMs, keepAliveMs: home.handshakeMs, requestsPerConnection: 1 }
 }

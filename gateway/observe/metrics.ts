@@ -99,6 +99,17 @@ export class Metrics {
         [{ reason: 'upgrade_timeout' }, io.upgradesTimedOut],
       ],
     )
+    this.#count('skewer_http_requests_total', 'Requests over HTTP that were answered, by status.', ['status'], () =>
+      Array.from(io.httpByStatus, (count, status): Labelled => [{ status: String(status) }, count]).filter(
+        ([, count]) => count > 0,
+      ),
+    )
+    this.#count(
+      'skewer_http_requests_unreadable_total',
+      'Requests over HTTP that could not be read, or in two ways, or came too slowly.',
+      [],
+      () => [[{}, io.requestsUnreadable]],
+    )
     this.#count('skewer_socket_errors_total', 'Sockets that ended with an error.', [], () => [[{}, io.socketErrors]])
     this.#cell(
       'skewer_client_pauses_total',

@@ -43,11 +43,11 @@ t.test('wrong types say what was written and what is expected', async (t) => {
 
 t.test('words out of a list are told with the nearest one', async (t) => {
   const got = complaints(
-    `${base}listeners:\n  - transport: websokcet\n  - transport: http\nlog: { level: inf }\nversion: 2\n`,
+    `${base}listeners:\n  - transport: websokcet\n  - transport: quic\nlog: { level: inf }\nversion: 2\n`,
   )
   t.same(got, [
-    'f:3:16: listeners[0].transport: is not a value that may stand here; got websokcet; expected one of tcp, websocket, udp; did you mean websocket?',
-    'f:4:16: listeners[1].transport: is not a value that may stand here; got http; expected one of tcp, websocket, udp',
+    'f:3:16: listeners[0].transport: is not a value that may stand here; got websokcet; expected one of tcp, websocket, udp, http; did you mean websocket?',
+    'f:4:16: listeners[1].transport: is not a value that may stand here; got quic; expected one of tcp, websocket, udp, http',
     'f:5:15: log.level: is not a value that may stand here; got inf; expected one of trace, debug, info, warn, error, fatal, silent; did you mean info?',
     'f:6:10: version: is not a value that may stand here; got 2; expected 1',
   ])

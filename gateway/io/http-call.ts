@@ -1,0 +1,285 @@
+// One call over HTTP (H1): POST /call/{route} with a bearer token is a loose call to the user's own actor of the route's
+// service. The cheapest checks come first; the body is read while the token is checked; then the core judges and sends it,
+// once. What comes back is the body of the answer, or a problem.
+//
+//   Authorization: Bearer <token>      who calls
+//   Skewer-Timeout: 1500               milliseconds; default 10,000, at most 120,000
+//   Skewer-Key: room-1                 another actor, where the service lets callers name one (percent-encoded)
+//   Idempotency-Key: <key>             called again with the same key, the actor gives its first answer
+import type http from 'node:http'
+import { code } from '../../protocols/codes.ts'
+import { NAME_BYTES_MAX } from '../../protocols/wire/lane-frames.ts'
+import type { LooseCall, LooseCaller } from '../loose-calls.ts'
+import type { HttpExchange, Ran } from './http-exchange.ts'
+import { codingOf, compressed } from './http-compression.ts'
+import type { Refused, TokenVerdicts, Verdict } from './token-verdicts.ts'
+
+const PREFIX = '/call/'
+const TIMEOUT_MS_MAX = 120_000
+const EMPTY = new Uint8Array(0)
+const VISIBLE = /^[\x21-\x2b\x2d-\x7e]+$/
+const QUOTED = /^"([^"\\]*)"$/
+/** What hosts answer where no handler was reached. */
+const NOT_RUN: readonly number[] = [
+  code.busy,
+  code.host_away,
+  code.overloaded,
+  code.expired,
+  code.not_here,
+  code.not_found,
+  code.no_service,
+  code.invalid_payload,
+  code.kicked,
+  code.key_reused,
+]
+
+/** What calls need of the process. */
+export type CallHome = {
+  now(): number
+  poke(): void
+  verdicts: TokenVerdicts
+  call(call: LooseCall, caller: LooseCaller, verdict: Verdict, now: number): void
+}
+
+export const isCall = (path: string): boolean => path.startsWith(PREFIX)
+
+/** Reads the head of a call; where that is in order, the rest follows by events. `ended` is called once. */
+export function takeCall(exchange: HttpExchange, address: string, home: CallHome, ended: () => void): void {
+  const head = headOf(exchange, address)
+  if (head === undefined) ended()
+  else new HttpCall(exchange, home, head, ended).begin()
+}
+
+type Head = {
+  route: string
+  key: string
+  deadlineMs: number
+  idempotencyKey: string
+  address: string
+  token: string
+  hasBody: boolean
+}
+
+/** Undefined: it was answered already. */
+function headOf(exchange: HttpExchange, address: string): Head | undefined {
+  const { request, settings } = exchange
+  if (request.method !== 'POST') {
+    exchange.otherMethod('POST')
+    return undefined
+  }
+  const { headers } = request
+  const bad = (detail: string): undefined => void exchange.cutOff(code.protocol, { detail })
+  const route = decoded(exchange.path.slice(PREFIX.length))
+  if (route === undefined || route === '') return bad('the path is /call/ and the name of a route')
+  const length = headers['content-length']
+  const hasBody = headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0')
+  if (hasBody && !isType(headers['content-type'], settings.contentType)) {
+    exchange.cutOff(code.invalid_payload, { status: 415, detail: `a body here is ${settings.contentType}` })
+    return undefined
+  }
+  if (length !== undefined && Number(length) > settings.bodyBytesMax) {
+    exchange.cutOff(code.too_large, { detail: `a body has at most ${settings.bodyBytesMax} bytes here` })
+    return undefined
+  }
+  const key = headers['skewer-key'] === undefined ? '' : decoded(headers['skewer-key'] as string)
+  if (key === undefined) return bad(`Skewer-Key is a name of at most ${NAME_BYTES_MAX} bytes, percent-encoded`)
+  const timeout = headers['skewer-timeout'] as string | undefined
+  const deadlineMs = timeout === undefined ? 0 : Number(timeout)
+  if (timeout !== undefined && !(/^\d{1,6}$/.test(timeout) && deadlineMs > 0 && deadlineMs <= TIMEOUT_MS_MAX)) {
+    return bad(`Skewer-Timeout is a number of milliseconds from 1 to ${TIMEOUT_MS_MAX}`)
+  }
+  const written = headers['idempotency-key'] as string | undefined
+  const idempotencyKey = written === undefined ? '' : (QUOTED.exec(written)?.[1] ?? written)
+  if (written !== undefined && (!VISIBLE.test(idempotencyKey) || idempotencyKey.length > NAME_BYTES_MAX)) {
+    return bad(`Idempotency-Key is 1 to ${NAME_BYTES_MAX} visible characters without commas`)
+  }
+  const token = bearerOf(headers.authorization)
+  if (token === undefined) {
+    exchange.cutOff(code.unauthenticated, { detail: 'a token is required: Authorization: Bearer ...' })
+    return undefined
+  }
+  return { route, key, deadlineMs, idempotencyKey, address, token, hasBody }
+}
+
+type CallRequest = http.IncomingMessage & { [callOf]?: HttpCall }
+const callOf = Symbol('call')
+
+class HttpCall implements LooseCaller {
+  readonly #exchange: HttpExchange
+  readonly #home: CallHome
+  readonly #head: Head
+  readonly #ended: () => void
+  #verdict: Verdict | undefined
+  #body: Uint8Array = EMPTY
+  #chunks: Uint8Array[] | undefined
+  #bytes = 0
+  #isRead: boolean
+  #isOver = false
+  #isSent = false
+
+  constructor(exchange: HttpExchange, home: CallHome, head: Head, ended: () => void) {
+    this.#exchange = exchange
+    this.#home = home
+    this.#head = head
+    this.#ended = ended
+    this.#isRead = !head.hasBody
+  }
+
+  begin(): void {
+    const { request } = this.#exchange
+    const { token } = this.#head
+    if (!this.#isRead) {
+      ;(request as CallRequest)[callOf] = this
+      request.on('data', dataCame).on('end', ended).on('close', closed)
+    }
+    const known = this.#home.verdicts.known(token, Date.now())
+    if (known !== undefined) this.#allow(known)
+    else this.#home.verdicts.check(token, this.#head.address, (verdict) => this.#checked(verdict))
+  }
+
+  // ---- the request ----
+
+  data(chunk: Uint8Array): void {
+    if (this.#isOver) return
+    this.#bytes += chunk.length
+    if (this.#bytes > this.#exchange.settings.bodyBytesMax) {
+      const { exchange } = this.#over()
+      exchange.cutOff(code.too_large, { detail: `a body has at most ${exchange.settings.bodyBytesMax} bytes here` })
+    } else if (this.#bytes === chunk.length) {
+      this.#body = chunk
+    } else {
+      this.#chunks ??= [this.#body]
+      this.#chunks.push(chunk)
+    }
+  }
+
+  end(): void {
+    if (this.#chunks !== undefined) this.#body = Buffer.concat(this.#chunks)
+    this.#chunks = undefined
+    this.#isRead = true
+    this.#send()
+  }
+
+  /** The caller is gone before it had said all. */
+  cut(): void {
+    if (this.#isRead) return
+    this.#finish()
+  }
+
+  #checked(verdict: Verdict | Refused): void {
+    if (this.#isOver) return
+    if ('user' in verdict) {
+      this.#allow(verdict)
+      return
+    }
+    const { exchange } = this.#over()
+    if (this.#isRead) exchange.problem(verdict.code, { detail: verdict.text })
+    else exchange.cutOff(verdict.code, { detail: verdict.text })
+  }
+
+  #allow(verdict: Verdict): void {
+    this.#verdict = verdict
+    this.#send()
+  }
+
+  // ---- the call ----
+
+  #send(): void {
+    if (!this.#isRead || this.#verdict === undefined || this.#isOver) return
+    const { user } = this.#verdict
+    const now = this.#home.now()
+    const { route, key, deadlineMs, idempotencyKey, address } = this.#head
+    const payload = this.#body
+    const call = { request: 0, session: '', user, address, route, key, deadlineMs, idempotencyKey, payload }
+    this.#home.call(call, this, this.#verdict, now)
+    this.#isSent = true
+    this.#body = EMPTY
+    this.#home.poke()
+  }
+
+  looseReplied(_request: number, why: number, payload: Uint8Array): void {
+    if (this.#isOver) return
+    const { exchange } = this.#over()
+    if (why !== code.ok) {
+      const ran = this.#isSent ? ranBy(why) : 'no'
+      // What a host refuses comes with its sentence.
+      const detail = this.#isSent && payload.length > 0 ? Buffer.from(payload).toString() : undefined
+      const isReply = why === code.too_large && this.#isSent
+      exchange.problem(
+        why,
+        isReply ? { ran, status: 502, detail: 'the reply is larger than allowed' } : { ran, detail },
+      )
+      return
+    }
+    if (payload.length === 0) {
+      exchange.send(204, [])
+      return
+    }
+    const { contentType, compressFromBytes } = exchange.settings
+    const headers = ['Content-Type', contentType]
+    if (compressFromBytes === 0 || payload.length < compressFromBytes) {
+      exchange.send(200, headers, payload)
+      return
+    }
+    headers.push('Vary', 'Accept-Encoding')
+    const coding = codingOf(exchange.request.headers['accept-encoding'])
+    compressed(payload, coding, (bytes, used) => {
+      if (used !== undefined) headers.push('Content-Encoding', used)
+      exchange.send(200, headers, bytes)
+    })
+  }
+
+  #over(): { exchange: HttpExchange } {
+    this.#finish()
+    return { exchange: this.#exchange }
+  }
+
+  #finish(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#ended()
+  }
+}
+
+function dataCame(this: http.IncomingMessage, chunk: Uint8Array): void {
+  ;(this as CallRequest)[callOf]!.data(chunk)
+}
+function ended(this: http.IncomingMessage): void {
+  ;(this as CallRequest)[callOf]!.end()
+}
+function closed(this: http.IncomingMessage): void {
+  ;(this as CallRequest)[callOf]!.cut()
+}
+
+/** Whether the call reached a handler, by the code of a host or of a link that was lost. */
+function ranBy(why: number): Ran {
+  if (why === code.unknown || why === code.host_lost || why === code.link_lost || why === code.stalled) return 'unknown'
+  return NOT_RUN.includes(why) ? 'no' : 'yes'
+}
+
+export function bearerOf(authorization: string | undefined): string | undefined {
+  if (authorization === undefined || authorization.length < 8) return undefined
+  const scheme = authorization.slice(0, 7)
+  const token = scheme === 'Bearer ' || scheme.toLowerCase() === 'bearer ' ? authorization.slice(7).trim() : ''
+  return token === '' || token.includes(' ') || token.includes(',') ? undefined : token
+}
+
+/** Parameters such as a charset are not looked at. */
+function isType(written: string | undefined, wanted: string): boolean {
+  if (written === wanted) return true
+  const end = written?.indexOf(';') ?? -1
+  const type = end < 0 ? written : written!.slice(0, end)
+  return type?.trim().toLowerCase() === wanted.toLowerCase()
+}
+
+function decoded(written: string): string | undefined {
+  let name = written
+  if (written.includes('%')) {
+    try {
+      name = decodeURIComponent(written)
+    } catch {
+      return undefined
+    }
+  }
+  return name.length > NAME_BYTES_MAX || Buffer.byteLength(name) > NAME_BYTES_MAX ? undefined : name
+}

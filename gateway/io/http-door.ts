@@ -1,0 +1,122 @@
+// What a listener answers over HTTP, by path: calls (http-call.ts), sessions (http-sessions.ts) and the health page of load
+// balancers. One for each listener; a socket has a bounded number of requests open here, whatever it pipelines.
+//
+//   POST /call/{route}          a call (H1)
+//   POST /session ...           a session (H2)
+//   GET  /healthz               200 while the gateway is ready, else 503
+import type http from 'node:http'
+import type net from 'node:net'
+import type { HttpSettings, ListenerSettings } from '../../config/settings.ts'
+import { code } from '../../protocols/codes.ts'
+import type { Entrance } from '../seams.ts'
+import { type CallHome, isCall, takeCall } from './http-call.ts'
+import { HttpExchange } from './http-exchange.ts'
+import type { IoCounters } from './io-counters.ts'
+import { addressOf } from './stream-carrier.ts'
+
+/** What answering over HTTP needs of the process. */
+export type HttpHome = CallHome & {
+  isReady(): boolean
+  /** Whether new requests are to go elsewhere. */
+  isDraining(): boolean
+  openCalls: OpenCalls
+}
+
+/** The calls of all listeners that wait for their answer; a drain waits for them. */
+export class OpenCalls {
+  count = 0
+  #emptied: (() => void) | undefined
+
+  begin(): void {
+    this.count++
+  }
+
+  end(): void {
+    if (--this.count === 0) this.#emptied?.()
+  }
+
+  /** Resolves once none is open, or after this long. */
+  async gone(withinMs: number): Promise<void> {
+    if (this.count === 0 || withinMs <= 0) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, withinMs)
+      this.#emptied = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
+}
+
+/** Requests of one socket that wait for their answers. */
+const OPEN_MAX = 64
+const openOf = Symbol('open')
+type DoorSocket = net.Socket & { [openOf]?: number }
+
+export class HttpDoor {
+  readonly #entrance: Entrance
+  readonly #home: HttpHome
+  readonly #counters: IoCounters
+  isStopped = false
+
+  constructor(entrance: Entrance, home: HttpHome, counters: IoCounters) {
+    this.#entrance = entrance
+    this.#home = home
+    this.#counters = counters
+  }
+
+  get #settings(): ListenerSettings {
+    return this.#entrance.settings
+  }
+
+  /** No further request is wanted on any connection here. */
+  get isLast(): boolean {
+    return this.isStopped || this.#home.isDraining()
+  }
+
+  /** Answers what is its own; false: nothing of that is here. */
+  answer(request: http.IncomingMessage, response: http.ServerResponse, path: string): boolean {
+    const settings = this.#settings.http
+    if (settings === undefined) return false
+    const isOurs = path === '/healthz' || (settings.calls && isCall(path))
+    if (!isOurs) return false
+    const exchange = new HttpExchange(request, response, path, settings, this.#counters, this)
+    // Two of them, joined by http-server.ts: whoever stands in front may have gone by the other one.
+    if (request.headers.host?.includes(',')) exchange.cutOff(code.protocol, { detail: 'two Host headers' })
+    else if (path === '/healthz') this.#health(exchange)
+    else this.#call(exchange)
+    return true
+  }
+
+  /** For what is on no path of this listener. */
+  nothing(request: http.IncomingMessage, response: http.ServerResponse, path: string, settings: HttpSettings): void {
+    const exchange = new HttpExchange(request, response, path, settings, this.#counters, this)
+    exchange.problem(code.not_found, { detail: 'nothing is here' })
+  }
+
+  #health(exchange: HttpExchange): void {
+    const { method } = exchange.request
+    if (method !== 'GET' && method !== 'HEAD') {
+      exchange.otherMethod('GET, HEAD')
+      return
+    }
+    const isReady = this.#home.isReady()
+    const headers = ['Content-Type', 'application/json', 'Cache-Control', 'no-store']
+    exchange.send(isReady ? 200 : 503, headers, isReady ? '{"ready":true}\n' : '{"ready":false}\n')
+  }
+
+  #call(exchange: HttpExchange): void {
+    const socket = exchange.request.socket as DoorSocket
+    const open = (socket[openOf] ?? 0) + 1
+    if (open > OPEN_MAX) {
+      exchange.cutOff(code.too_many_requests, { detail: `a connection has at most ${OPEN_MAX} requests open` })
+      return
+    }
+    socket[openOf] = open
+    this.#home.openCalls.begin()
+    takeCall(exchange, addressOf(socket), this.#home, () => {
+      socket[openOf] = socket[openOf]! - 1
+      this.#home.openCalls.end()
+    })
+  }
+}

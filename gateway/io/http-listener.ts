@@ -1,0 +1,83 @@
+// HTTP on a port of its own, plain or TLS. What is answered is in http-door.ts, how strictly requests are read in
+// http-server.ts.
+import type http from 'node:http'
+import type net from 'node:net'
+import type { ListenerSettings } from '../../config/settings.ts'
+import { Acceptor } from './acceptor.ts'
+import { HttpDoor } from './http-door.ts'
+import { httpServer, setTimes } from './http-server.ts'
+import type { Listener, ListenerHome } from './tcp-listener.ts'
+import { TlsTerminator } from './tls-terminator.ts'
+import { pathOf } from './websocket-handshake.ts'
+
+export class HttpListener implements Listener {
+  settings: ListenerSettings
+  readonly #home: ListenerHome
+  readonly #http: http.Server
+  readonly #acceptor: Acceptor
+  readonly #tls: TlsTerminator | undefined
+  readonly #door: HttpDoor
+
+  constructor(settings: ListenerSettings, home: ListenerHome) {
+    this.settings = settings
+    this.#home = home
+    this.#http = httpServer(settings.http!, home.counters)
+    this.#http.on('request', (request, response) => this.#answer(request, response))
+    this.#door = new HttpDoor(this, home.http, home.counters)
+    const { name, host, port } = settings
+    const { budget } = home
+    const greet = (socket: net.Socket) => {
+      socket.on('error', () => home.counters.socketErrors++)
+      this.#http.emit('connection', socket)
+    }
+    const tls =
+      settings.security === 'tls' ? new TlsTerminator(name, settings.tls, home.handshakeMs, budget, greet) : undefined
+    this.#tls = tls
+    this.#acceptor = new Acceptor({
+      name,
+      host,
+      port,
+      pauseOnConnect: false,
+      budget,
+      accepted: (socket) => {
+        if (tls !== undefined) {
+          tls.accept(socket)
+        } else {
+          socket.once('close', budget.release)
+          greet(socket)
+        }
+      },
+    })
+  }
+
+  listen(port?: number): Promise<{ host: string; port: number }> {
+    this.#door.isStopped = false
+    return this.#acceptor.listen(port)
+  }
+
+  prepareReload(settings: ListenerSettings): () => void {
+    const secure = this.#tls?.prepareReload(settings.tls, this.#home.handshakeMs)
+    return () => {
+      secure?.()
+      this.settings = settings
+      setTimes(this.#http, settings.http!)
+    }
+  }
+
+  /** What is under way is answered, and its connection closed behind that. */
+  stop(): void {
+    this.#door.isStopped = true
+    this.#acceptor.stop()
+    this.#http.closeIdleConnections()
+  }
+
+  end(): void {
+    this.#http.closeAllConnections()
+    this.#http.close()
+  }
+
+  #answer(request: http.IncomingMessage, response: http.ServerResponse): void {
+    const path = pathOf(request)
+    if (!this.#door.answer(request, response, path)) this.#door.nothing(request, response, path, this.settings.http!)
+  }
+}
