@@ -100,7 +100,7 @@ function serviceConfig({ keys, whenAway, breaker, fallback, concurrency, canary 
   return present({
     keys,
     whenAway,
-    breaker: breakerConfig(breaker, fallback),
+    breaker: breaker && breakerConfig(breaker, fallback),
     concurrency: concurrencyConfig(concurrency),
     canary: canaryConfig(canary),
   })
@@ -120,7 +120,7 @@ function routeConfig({
     service,
     rate: rate && formatRate(rate),
     payloadBytesMax: payloadBytesMax === undefined ? undefined : formatSize(payloadBytesMax),
-    breaker: breakerConfig(breaker),
+    breaker: breaker && breakerConfig(breaker),
     concurrency: concurrencyConfig(concurrency),
     calls: callConfig(calls),
   })

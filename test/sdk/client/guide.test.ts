@@ -36,6 +36,8 @@ export const connect = (options) => {
 }`,
 )
 t.teardown(async () => {
+  // The examples say how their clients ended, when nobody listens any more.
+  console.log = () => {}
   for (const client of clients) await client.close({ timeoutMs: 0 })
   server.close()
   rmSync(folder, { recursive: true })
