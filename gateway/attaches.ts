@@ -244,6 +244,7 @@ export class Attaches {
     this.#begin(attachment, a.windowCount)
     if (isReattach) this.#gateway.counters.cells[cell.reattaches]++
     writeAttached(attachment.outlet.writer, { ...a, channel: attachment.channel, pin: this.#pin(attachment) })
+    attachment.outlet.holdDatagrams()
     this.#told(attachment)
     this.#gateway.env.observe({
       event: 'channel_attached',
@@ -265,6 +266,7 @@ export class Attaches {
     this.#begin(attachment, a.windowCount)
     this.#gateway.counters.cells[cell.resets]++
     writeReset(attachment.outlet.writer, { ...a, channel: attachment.channel, pin: this.#pin(attachment) })
+    attachment.outlet.holdDatagrams()
     this.#told(attachment)
     this.#gateway.env.observe({
       event: 'channel_reset',

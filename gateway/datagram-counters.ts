@@ -60,6 +60,9 @@ export class DatagramCounters {
   receivedBytes = 0
   sent = 0
   sentBytes = 0
+  /** Handshakes answered, and those that were not confirmed in time. */
+  handshakes = 0
+  unconfirmed = 0
   /** Unproved conversations of plain KCP that had to go for newer ones. */
   evicted = 0
   /** ICMP answers to what was sent, mostly: nobody is there any more. */

@@ -132,13 +132,11 @@ export class Flow {
    */
   divert(connection: ClientConnection, attachment: Attachment, frame: LaneFrame, route: number): boolean {
     const outlet = connection.outlet
+    if (connection.announced.has(route) && outlet.takesDatagrams) {
+      const scratch = this.#encode(attachment, frame, route)
+      if (outlet.carrier.datagram!(scratch.bytes.subarray(prefixBytes(scratch), scratch.at))) return true
+    }
     if (frame.kind === laneKind.unreliable) {
-      const carrier = outlet.carrier
-      // The announcement goes ahead in the ordered stream; so does the first frame of a route.
-      if (carrier.datagram !== undefined && connection.announced.has(route)) {
-        const scratch = this.#encode(attachment, frame, route)
-        if (carrier.datagram(scratch.bytes.subarray(prefixBytes(scratch), scratch.at))) return true
-      }
       if (!this.isBehind(connection)) return false
       this.#gateway.counters.drops[drop.slowClient]++
       return true
@@ -178,7 +176,7 @@ export class Flow {
     }
     if (before !== undefined) drops[drop.conflated]++
     if (!connection.announced.has(route)) {
-      connection.announced.announce(route, this.#gateway.routesDown.names[route], connection.outlet.writer)
+      connection.announced.announce(route, this.#gateway.routesDown.names[route], connection.outlet)
       connection.outlet.touch()
     }
     arrears.latest.set(name, { attachment, bytes })

@@ -135,7 +135,7 @@ export class Groups {
         continue
       }
       const outlet = connection.outlet
-      if (!connection.announced.has(route)) connection.announced.announce(route, entry.name, outlet.writer)
+      if (!connection.announced.has(route)) connection.announced.announce(route, entry.name, outlet)
       outlet.writer.copy(scratch.bytes, 0, scratch.at)
       outlet.touch()
       cells[cell.publicationsOut]++

@@ -76,7 +76,8 @@ export class KcpCarrier implements Carrier, KcpSink, Expiring {
   }
 
   get address(): string {
-    return this.path.ip
+    const { ip } = this.path
+    return ip.startsWith('::ffff:') ? ip.slice(7) : ip
   }
 
   get isGone(): boolean {

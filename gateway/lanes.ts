@@ -317,7 +317,7 @@ export class Lanes {
     if (entry !== undefined) {
       route = this.#gateway.routesDown.numberOf(entry)
       if (route === -1) return link.violate('too many routes')
-      if (!connection.announced.has(route)) connection.announced.announce(route, entry.name, outlet.writer)
+      if (!connection.announced.has(route)) connection.announced.announce(route, entry.name, outlet)
     }
     if (frame.kind === laneKind.reply && attachment.requests !== undefined && readLaneBody(frame)) {
       this.#gateway.guards.replied(attachment, frame.request, frame.code, link.now)

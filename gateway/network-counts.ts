@@ -4,13 +4,22 @@
 /** The network that an address is counted under. */
 export function networkOf(ip: string): string {
   if (!ip.includes(':')) return ip
-  if (ip.startsWith('::ffff:') && ip.includes('.')) return ip.slice(7)
-  // The first four groups, with those that `::` stands for.
+  return ip.startsWith('::ffff:') && ip.includes('.') ? ip.slice(7) : groupsOf(ip, 4)
+}
+
+/** The networks around it: IPv4 /24, IPv6 /48. */
+export function neighbourhoodOf(ip: string): string {
+  const network = networkOf(ip)
+  return network.includes(':') ? groupsOf(ip, 3) : network.slice(0, network.lastIndexOf('.') + 1)
+}
+
+/** The first groups of an IPv6 address, those for which `::` stands among them. */
+function groupsOf(ip: string, count: number): string {
   const gap = ip.indexOf('::')
   const head = gap === -1 ? ip : ip.slice(0, gap)
   const groups = head === '' ? [] : head.split(':')
-  while (groups.length < 4) groups.push('0')
-  return `${groups.slice(0, 4).join(':')}::`
+  while (groups.length < count) groups.push('0')
+  return `${groups.slice(0, count).join(':')}::`
 }
 
 export class NetworkCounts {

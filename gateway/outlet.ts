@@ -19,6 +19,10 @@ export class Outlet {
   queued = 0
   readonly #turn: Turn
   readonly #isLink: boolean
+  /** Bytes given to the carrier since the beginning. */
+  #written = 0
+  /** How many of them the peer must have before datagrams beside them mean anything to it. */
+  #datagramsFrom = 0
   #isDirty = false
   #isDead = false
   #end: { code: number; text: string } | undefined
@@ -35,6 +39,17 @@ export class Outlet {
     if (this.#isDirty || this.#isDead) return
     this.#isDirty = true
     this.#turn.add(this)
+  }
+
+  /** What was just written (an ATTACHED, the announcement of a route) is needed to read datagrams (KCP-7.6). */
+  holdDatagrams(): void {
+    this.#datagramsFrom = this.#written + this.writer.at
+  }
+
+  /** Whether there is a path for datagrams, and the peer has all that it needs to read them. */
+  get takesDatagrams(): boolean {
+    const carrier = this.carrier
+    return carrier.datagram !== undefined && this.#written - carrier.queuedBytes() >= this.#datagramsFrom
   }
 
   /** What is held for this peer, by our own count (W5). */
@@ -78,6 +93,7 @@ export class Outlet {
     if (length > 0) {
       this.#turn.counters.cells[this.#isLink ? cell.linkBytesOut : cell.clientBytesOut] += length
       this.carrier.write(writer.view())
+      this.#written += length
       writer.clear()
       if (writer.bytes.length > (this.#isLink ? LINK_KEPT_BYTES : CLIENT_KEPT_BYTES)) {
         writer.bytes = new Uint8Array(FIRST_BYTES)

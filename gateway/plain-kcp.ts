@@ -64,6 +64,14 @@ export class PlainKcp {
     if (why !== undefined) counters.drop(why)
   }
 
+  deadline(): number {
+    return this.carriers.deadline()
+  }
+
+  tick(now: number): void {
+    this.carriers.tick(now)
+  }
+
   #receive(ip: string, port: number, datagram: Uint8Array, now: number): DatagramDropReason | undefined {
     if (datagram.length < headerBytes) return datagram.length === 0 ? 'empty' : 'short'
     const key = `${ip} ${port}`

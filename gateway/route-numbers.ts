@@ -6,6 +6,7 @@
 import { linkKind } from '../protocols/link/frames.ts'
 import { clientKind, writeRoute } from '../protocols/client/frames.ts'
 import type { Writer } from '../protocols/wire/writer.ts'
+import type { Outlet } from './outlet.ts'
 import type { RouteTable, Rule } from './route-table.ts'
 
 /** Names that one connection, one direction, may announce (L3). */
@@ -106,8 +107,9 @@ export class Announced {
     return (this.#bits[number >>> 5] & (1 << (number & 31))) !== 0
   }
 
-  announce(number: number, name: string, w: Writer): void {
+  announce(number: number, name: string, outlet: Outlet): void {
     this.#bits[number >>> 5] |= 1 << (number & 31)
-    writeRoute(w, clientKind.route, number, name)
+    writeRoute(outlet.writer, clientKind.route, number, name)
+    outlet.holdDatagrams()
   }
 }

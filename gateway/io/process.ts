@@ -146,6 +146,7 @@ class GatewayProcess implements RunningGateway {
       clientSlab: clientSlab(),
       budget: new ConnectionBudget(this.#connectionsMax(settings), this.#io),
       noise: this.#noise,
+      gatewayName: settings.name,
       handshakeMs: settings.times.handshakeMs,
       loop: this.#loop,
       randomBytes,

@@ -13,6 +13,8 @@ export type ListenerHome = CarrierHome & {
   budget: ConnectionBudget
   /** Has keys where a listener speaks Noise. */
   noise: NoiseIdentity
+  /** Among the gateways of a cluster. */
+  gatewayName: string
   /** A reload changes it. */
   handshakeMs: number
   loop: Loop

@@ -1,10 +1,15 @@
 // Clients over UDP: one socket, and the table of conversations that its datagrams belong to. The socket stays open after
 // `stop` until the last of them has ended, since they all share it.
+import { kcpFrom } from '../../config/schema-kcp.ts'
+import { HandshakeLimit } from '../../policies/handshake-limit.ts'
 import { headerBytes } from '../../protocols/kcp/segment.ts'
 import type { KcpSettings } from '../../protocols/kcp/settings.ts'
 import type { LimitSettings, ListenerSettings } from '../../config/settings.ts'
+import type { Hash } from '../../protocols/secure/crypto.ts'
+import { SEALED_OVERHEAD_BYTES } from '../../protocols/secure/datagram-codec.ts'
 import type { DatagramEnvironment, KcpCarriers } from '../kcp-carriers.ts'
 import { PlainKcp } from '../plain-kcp.ts'
+import { SealedKcp, type SealedOptions } from '../sealed-kcp.ts'
 import type { Carrier, CarrierEvents } from '../seams.ts'
 import type { Machine } from './loop.ts'
 import type { Listener, ListenerHome } from './tcp-listener.ts'
@@ -14,8 +19,11 @@ import { UdpSocket } from './udp-socket.ts'
 type Conversations = {
   readonly carriers: KcpCarriers
   settings: Readonly<KcpSettings>
+  /** Nobody new is taken. */
   isClosed: boolean
   receive(ip: string, port: number, datagram: Uint8Array, now: number): void
+  deadline(): number
+  tick(now: number): void
 }
 
 export class UdpListener implements Listener, Machine, DatagramEnvironment {
@@ -27,11 +35,12 @@ export class UdpListener implements Listener, Machine, DatagramEnvironment {
   constructor(settings: ListenerSettings, home: ListenerHome) {
     this.settings = settings
     this.#home = home
-    this.#conversations = new PlainKcp(
-      this,
-      home.counters.datagrams,
-      conversationSettings(settings.kcp!, home.limits()),
-    )
+    const { datagrams } = home.counters
+    const kcp = conversationSettings(settings, home.limits())
+    this.#conversations =
+      settings.security === 'none'
+        ? new PlainKcp(this, datagrams, kcp)
+        : new SealedKcp(this, datagrams, kcp, sealedOptions(home))
   }
 
   async listen(port: number = this.settings.port): Promise<{ host: string; port: number }> {
@@ -47,7 +56,7 @@ export class UdpListener implements Listener, Machine, DatagramEnvironment {
   prepareReload(settings: ListenerSettings): () => void {
     return () => {
       this.settings = settings
-      this.#conversations.settings = conversationSettings(settings.kcp!, this.#home.limits())
+      this.#conversations.settings = conversationSettings(settings, this.#home.limits())
     }
   }
 
@@ -108,11 +117,11 @@ export class UdpListener implements Listener, Machine, DatagramEnvironment {
   }
 
   deadline(): number {
-    return this.#conversations.carriers.deadline()
+    return this.#conversations.deadline()
   }
 
   tick(now: number): void {
-    this.#conversations.carriers.tick(now)
+    this.#conversations.tick(now)
     this.#closeWhenEmpty()
   }
 
@@ -139,9 +148,34 @@ const SLACK_BYTES = 64 * 1024
  * The engine's settings for a conversation. `send` has room for all that the core lets wait for a connection (W5), and for
  * the frame that goes past it: the core's own count ends a slow client, and this is only the wall behind it.
  */
-function conversationSettings(kcp: KcpSettings, limits: LimitSettings): KcpSettings {
-  const { mtu, sendWindow } = kcp
+function conversationSettings({ kcp, security }: ListenerSettings, limits: LimitSettings): KcpSettings {
+  const wanted = kcp ?? kcpFrom(undefined)
+  const { sendWindow } = wanted
+  const mtu = security === 'none' ? wanted.mtu : wanted.mtu - SEALED_OVERHEAD_BYTES
   const sendBytesMax = Math.min(limits.connectionBytesMax + limits.frameBytesMax + SLACK_BYTES, SEND_BYTES_MAX)
   const sendCountMax = Math.min(Math.ceil(sendBytesMax / (mtu - headerBytes)) + sendWindow + 1, SEND_COUNT_MAX)
-  return { ...kcp, sendBytesMax, sendCountMax }
+  return { ...wanted, mtu, sendBytesMax, sendCountMax }
+}
+
+function sealedOptions({ noise, gatewayName, randomBytes }: ListenerHome): SealedOptions {
+  const [a, b, c, d] = randomBytes(4)
+  return {
+    identity: {
+      responder: () => (noise.publicKeyText === undefined ? undefined : noise.responder('udp')),
+      secrets() {
+        const { current, previous } = noise.keys
+        return previous === undefined ? [current.secret] : [current.secret, previous.secret]
+      },
+    },
+    wallNow: Date.now,
+    limit: new HandshakeLimit((a << 24) | (b << 16) | (c << 8) | d),
+    gateway: gatewayNumber(noise.crypto.hash, gatewayName),
+    worker: 0,
+  }
+}
+
+/** For connection ids: gateways of a cluster have different names, and so, nearly always, different numbers. */
+function gatewayNumber(hash: Hash, name: string): number {
+  const [low, high] = hash.sha256(new TextEncoder().encode(name))
+  return low | (high << 8)
 }

@@ -28,6 +28,8 @@ export const ECHO_BYTES = 8
 export const COOKIE_BYTES = 16
 export const MAC_BYTES = 16
 export const SEALED_HEAD_BYTES = 13
+/** The conversation of KCP in a connection's DATA (KCP-7.2). */
+export const SEALED_CONV = 1
 /** What a sealed datagram has beside its content. */
 export const SEALED_OVERHEAD_BYTES = SEALED_HEAD_BYTES + 1 + TAG_BYTES
 /** The largest payload that UDP over IPv4 can have. */

@@ -74,7 +74,10 @@ type Shaken = Map<string, SecureDatagramConnection | undefined>
 export class DatagramServer {
   readonly #options: DatagramServerOptions
   readonly #cookies: CookieJar
-  readonly #macKey: Uint8Array
+  #responder: Responder
+  #idCiphers: readonly ConnectionIdCipher[]
+  /** Of the key that clients know us by, and of the one before it. */
+  #macKeys: readonly Uint8Array[]
   readonly #slots: Slot[] = []
   readonly #slotOf = new Map<SecureDatagramConnection, number>()
   readonly #free: number[] = []
@@ -90,7 +93,16 @@ export class DatagramServer {
     if (connectionsMax > SLOT_MAX) throw new Error(`at most ${SLOT_MAX} connections`)
     this.#options = options
     this.#cookies = new CookieJar(responder.crypto.hash, options.cookieSecret)
-    this.#macKey = macKeyOf(responder.crypto, responder.publicKey)
+    this.#responder = responder
+    this.#idCiphers = options.idCiphers
+    this.#macKeys = macKeysOf(responder)
+  }
+
+  /** Other keys from now on; connections that are there go on, as long as one of the ciphers opens their ids. */
+  rekey(responder: Responder, idCiphers: readonly ConnectionIdCipher[]): void {
+    this.#responder = responder
+    this.#idCiphers = idCiphers
+    this.#macKeys = macKeysOf(responder)
   }
 
   get connections(): number {
@@ -108,7 +120,7 @@ export class DatagramServer {
     if (datagram[0] !== datagramType.init) return refused('unknown_type')
     const init = readInit(datagram)
     if (init === undefined) return refused('malformed')
-    if (!macIsRight(this.#options.responder.crypto.hash, this.#macKey, init)) return refused('bad_mac')
+    if (!this.#isMacRight(init)) return refused('bad_mac')
     if (!this.#cookies.isGood(address, init.cookie)) {
       return { kind: 'reply', bytes: writeCookie(init.echo, this.#cookies.bake(address)) }
     }
@@ -151,10 +163,16 @@ export class DatagramServer {
     return late
   }
 
+  #isMacRight(init: Init): boolean {
+    const { hash } = this.#responder.crypto
+    for (const macKey of this.#macKeys) if (macIsRight(hash, macKey, init)) return true
+    return false
+  }
+
   #receiveSealed(address: string, datagram: Uint8Array, now: number): DatagramOutcome {
     if (datagram.length < SEALED_OVERHEAD_BYTES) return refused('short')
-    const { idCiphers, gateway, worker } = this.#options
-    for (const cipher of idCiphers) {
+    const { gateway, worker } = this.#options
+    for (const cipher of this.#idCiphers) {
       cipher.open(datagram, ID_AT)
       if (cipher.gateway !== gateway || cipher.worker !== worker) continue
       const slot = this.#slots[cipher.slot]
@@ -164,13 +182,14 @@ export class DatagramServer {
       if (connection.isConfirmed && this.#unconfirmed.size > 0) this.#settle(connection)
       return { kind: 'packet', connection, received }
     }
-    const [first] = idCiphers
+    const [first] = this.#idCiphers
     if (first.gateway === gateway && first.worker === worker) return refused('unknown_connection')
     return { kind: 'stray', gateway: first.gateway, worker: first.worker }
   }
 
   #shake(address: string, init: Init, now: number): DatagramOutcome {
-    const { responder, admit, random } = this.#options
+    const { admit, random } = this.#options
+    const responder = this.#responder
     if (init.message.length < PUBLIC_KEY_BYTES) return refused('truncated')
     const name = String.fromCharCode(...init.message.subarray(0, PUBLIC_KEY_BYTES))
     if (this.#shaken.has(name) || this.#shakenBefore.has(name)) {
@@ -215,14 +234,16 @@ export class DatagramServer {
   }
 
   #issue(index: number, slot: Slot): Uint8Array {
-    const { idCiphers, gateway, worker } = this.#options
+    const { gateway, worker } = this.#options
     const serial = slot.nextSerial
     slot.nextSerial = (serial + 1) % SERIALS
-    return idCiphers[0].seal(gateway, worker, index, serial)
+    return this.#idCiphers[0].seal(gateway, worker, index, serial)
   }
 }
 
 const isIssued = (slot: Slot, serial: number): boolean =>
   (serial - slot.firstSerial + SERIALS) % SERIALS < (slot.nextSerial - slot.firstSerial + SERIALS) % SERIALS
+
+const macKeysOf = ({ crypto, publicKeys }: Responder): Uint8Array[] => publicKeys.map((key) => macKeyOf(crypto, key))
 
 const refused = (why: DatagramRefusal): DatagramOutcome => ({ kind: 'dropped', why })

@@ -154,6 +154,12 @@ export class Responder {
     return this.#options.identity.publicKey
   }
 
+  /** Ours, and the one before it where that is still served. */
+  get publicKeys(): readonly Uint8Array[] {
+    const { identity, previous } = this.#options
+    return previous === undefined ? [identity.publicKey] : [identity.publicKey, previous.publicKey]
+  }
+
   read(kind: number, versionMin: number, versionMax: number, message: Uint8Array): FirstRead {
     const { crypto, identity, previous, transport, openTicket, peers } = this.#options
     if (versionMin > SECURE_VERSION || versionMax < SECURE_VERSION) return { ok: false, why: 'version' }

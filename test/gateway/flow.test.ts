@@ -106,34 +106,48 @@ t.test('C2: what is held of a channel that was detached meanwhile is not sent', 
   t.equal(client.only(laneKind.latest).length, 0)
 })
 
-t.test('C1: unreliable frames take the datagram path where there is one, after their route is announced', async (t) => {
-  const world = new World()
-  const { client, host, handle } = attachedPair(world)
-  const datagrams: Uint8Array[] = []
-  client.carrier.datagram = (frame) => datagrams.push(frame.slice()) < 3
-  host.route(0, 'arena.x').take()
-  client.take()
-  for (let i = 0; i < 4; i++) writeUnreliable(host.w, handle, 1, 0, bytes(`${i}`))
-  host.send()
-  t.same(
-    client.only(laneKind.unreliable).map((f) => f.payload),
-    ['0', '3'],
-    'the first, and the one that the carrier did not take',
-  )
-  t.equal(Buffer.from(datagrams[0]).toString('hex'), '0a000100' + '31')
-  client.carrier.events!.receiveDatagram!(new Uint8Array([laneKind.unreliable, 0, 1, 0, 0x41]), world.now)
-  client.carrier.events!.receiveDatagram!(new Uint8Array([laneKind.oneway, 0, 1, 0, 0, 0x41]), world.now)
-  client.carrier.events!.receiveDatagram!(new Uint8Array([0xff, 0xff]), world.now)
-  world.turn()
-  t.same(
-    host
-      .take()
-      .filter((f) => f.lane)
-      .map((f) => [f.kind, f.payload]),
-    [[laneKind.unreliable, 'A']],
-  )
-  t.equal(client.carrier.closedWith, undefined)
-})
+t.test(
+  'C1: unnumbered frames take the datagram path where there is one, once their route is known to the client',
+  async (t) => {
+    const world = new World()
+    const { client, host, handle } = attachedPair(world)
+    const datagrams: Uint8Array[] = []
+    client.carrier.datagram = (frame) => datagrams.push(frame.slice()) < 4
+    host.route(0, 'arena.x').take()
+    client.take()
+    for (let i = 0; i < 2; i++) writeUnreliable(host.w, handle, 1, 0, bytes(`${i}`))
+    host.send()
+    t.equal(datagrams.length, 0, 'none overtakes the announcement (KCP-7.6)')
+    client.carrier.queued = [new Uint8Array(1000)]
+    writeUnreliable(host.w, handle, 1, 0, bytes('2'))
+    host.send()
+    t.equal(datagrams.length, 0, 'nor before the client has confirmed it')
+    client.carrier.queued = []
+    for (let i = 3; i < 5; i++) writeUnreliable(host.w, handle, 1, 0, bytes(`${i}`))
+    writeLatest(host.w, handle, 1, 0, 'a', 1, bytes('newest'))
+    writeUnreliable(host.w, handle, 1, 0, bytes('5'))
+    host.send()
+    t.same(
+      client.only(laneKind.unreliable).map((f) => f.payload),
+      ['0', '1', '2', '5'],
+      'the first ones, and the one that the carrier did not take',
+    )
+    t.equal(Buffer.from(datagrams[0]).toString('hex'), '0a000100' + '33')
+    t.equal(client.only(laneKind.latest).length, 0, 'C2: the newest values go there as well')
+    client.carrier.events!.receiveDatagram!(new Uint8Array([laneKind.unreliable, 0, 1, 0, 0x41]), world.now)
+    client.carrier.events!.receiveDatagram!(new Uint8Array([laneKind.oneway, 0, 1, 0, 0, 0x41]), world.now)
+    client.carrier.events!.receiveDatagram!(new Uint8Array([0xff, 0xff]), world.now)
+    world.turn()
+    t.same(
+      host
+        .take()
+        .filter((f) => f.lane)
+        .map((f) => [f.kind, f.payload]),
+      [[laneKind.unreliable, 'A']],
+    )
+    t.equal(client.carrier.closedWith, undefined)
+  },
+)
 
 const narrow = () => new World({ limits: { ...testSettings().limits, linkBytesMax: 10_000 } })
 

@@ -24,6 +24,7 @@ import {
   readLaneHeader,
   writeAck,
   writeOneway,
+  writeUnreliable,
 } from '../../../protocols/wire/lane-frames.ts'
 import { type FrameSink, FrameSplitter } from '../../../protocols/wire/splitter.ts'
 import { Writer } from '../../../protocols/wire/writer.ts'
@@ -89,7 +90,12 @@ export class HostLink implements FrameSink {
 
   #lane(bytes: Uint8Array, start: number, end: number): void {
     const frame = this.#frame
-    if (!readLaneHeader(frame, bytes, start, end) || frame.kind !== laneKind.oneway || !readLaneBody(frame)) return
+    if (!readLaneHeader(frame, bytes, start, end) || !readLaneBody(frame)) return
+    if (frame.kind === laneKind.unreliable) {
+      writeUnreliable(this.#writer, frame.channel, frame.epoch, frame.route, frame.payload())
+      this.#touch()
+    }
+    if (frame.kind !== laneKind.oneway) return
     const channel = this.channels[frame.channel]
     if (channel === undefined) return
     channel.received = frame.number
