@@ -67,6 +67,12 @@ export const effectRows: readonly Row[] = [
     effect: 'the next request, times with the next connection; sessions by HTTP that are there go on',
   },
   {
+    keys: '`policies` of the gateway, a listener, a service',
+    pattern: /^((listeners\[[^\]]*\]|services(\.[\w-]+|\["[^\]]*\]))\.)?policies\b/,
+    touches: 'messages',
+    effect: 'the next message; what was counted stays where a limit keeps its name and place',
+  },
+  {
     keys: '`services`: one less',
     pattern: /^services(\.[\w-]+|\["[^\]]*\])$/,
     kind: 'removed',
@@ -137,6 +143,7 @@ export const effectRows: readonly Row[] = [
     touches: 'newcomers',
     effect: 'new connections',
   },
+  restart('`limits.rateKeysMax`', /^limits\.rateKeysMax$/, 'buckets are kept in one table'),
   { keys: '`limits.linkBytesMax`', pattern: /^limits\.linkBytesMax$/, touches: 'newcomers', effect: 'new links' },
   { keys: '`limits`, all others', pattern: /^limits\./, touches: 'nothing', effect: 'what comes from now on' },
   {

@@ -4,6 +4,7 @@
 import type { KcpSettings } from '../protocols/kcp/settings.ts'
 import { formatDuration, formatRate, formatSize } from './quantities.ts'
 import { breakerConfig, callConfig, canaryConfig, concurrencyConfig } from './redacted-guards.ts'
+import { plainGatewayPolicies, plainPolicies } from './resolve-policies.ts'
 import type { HttpSettings, ListenerSettings, RouteSettings, ServiceSettings, Settings } from './settings.ts'
 
 export const REDACTED = '[redacted]'
@@ -24,6 +25,7 @@ export function redactedConfig(settings: Settings): PlainConfig {
       present({ ...host, tls: host.tls && present(host.tls), breaker: breakerConfig(host.breaker) }),
     ),
     routes: settings.routes.map(routeConfig),
+    policies: plainGatewayPolicies(settings.policies ?? {}),
     auth:
       auth.kind === 'development'
         ? { development: true }
@@ -45,6 +47,7 @@ export function redactedConfig(settings: Settings): PlainConfig {
       handshakeFrameBytesMax: formatSize(limits.handshakeFrameBytesMax),
       parkedMax: limits.parkedMax,
       looseReplyBytesMax: formatSize(limits.looseReplyBytesMax),
+      rateKeysMax: limits.rateKeysMax ?? 1_000_000,
     } satisfies Record<keyof Settings['limits'], PlainValue>,
     times: {
       handshake: formatDuration(times.handshakeMs),
@@ -72,7 +75,8 @@ function listenerConfig(listener: ListenerSettings): PlainConfig {
   const web = transport === 'websocket' ? { path, origins: origins.length > 0 ? origins : undefined } : {}
   const http = listener.http && httpConfig(listener.http)
   const lane = kcp && kcpConfig(kcp)
-  return present({ name, transport, host, port, security, tls: tls && present(tls), ...web, kcp: lane, http })
+  const policies = plainPolicies(listener.policies)
+  return present({ name, transport, host, port, security, tls: tls && present(tls), ...web, kcp: lane, http, policies })
 }
 
 /** Without its preset, of which every key is here. */
@@ -96,13 +100,15 @@ function httpConfig(http: HttpSettings): PlainConfig {
   }
 }
 
-function serviceConfig({ keys, whenAway, breaker, fallback, concurrency, canary }: ServiceSettings): PlainConfig {
+function serviceConfig(service: ServiceSettings): PlainConfig {
+  const { keys, whenAway, breaker, fallback, concurrency, canary } = service
   return present({
     keys,
     whenAway,
     breaker: breaker && breakerConfig(breaker, fallback),
     concurrency: concurrencyConfig(concurrency),
     canary: canaryConfig(canary),
+    policies: plainPolicies(service.policies),
   })
 }
 
@@ -114,6 +120,7 @@ function routeConfig({
   breaker,
   concurrency,
   calls,
+  policies,
 }: RouteSettings): PlainConfig {
   return present({
     match,
@@ -123,6 +130,7 @@ function routeConfig({
     breaker: breaker && breakerConfig(breaker),
     concurrency: concurrencyConfig(concurrency),
     calls: callConfig(calls),
+    policies: plainPolicies(policies),
   })
 }
 

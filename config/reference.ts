@@ -2,6 +2,7 @@
 // for each key of the file, one table row for each key below it.
 import { defaultConfigYaml } from './default-config.ts'
 import { type JsonSchema, configJsonSchema } from './json-schema.ts'
+import { POLICIES } from './schema-policies.ts'
 
 const INTRODUCTION = `# Configuration
 
@@ -70,9 +71,17 @@ function rowsOf(schema: JsonSchema, prefix: string): string[] {
   const inner = innerOf(schema)
   return Object.entries(inner.properties ?? {}).flatMap(([key, value]) => {
     const name = prefix + key
-    const below = value.type === 'object' || value.items ? rowsOf(value, value.items ? `${name}[].` : `${name}.`) : []
+    // Policies are described once, in a section of their own.
+    const isToldElsewhere = value.title === POLICIES
+    const below =
+      isToldElsewhere || (value.type !== 'object' && !value.items) ? [] : rowsOf(value, prefixOf(value, name))
     return [row(name, value, inner), ...below]
   })
+}
+
+function prefixOf(value: JsonSchema, name: string): string {
+  if (value.items) return `${name}[].`
+  return isNamed(value) ? `${name}.<name>.` : `${name}.`
 }
 
 function innerOf(schema: JsonSchema): JsonSchema {

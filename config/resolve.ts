@@ -6,6 +6,7 @@ import { kcpFrom } from './schema-kcp.ts'
 import { http as httpSchema } from './schema-http.ts'
 import { type Config, TRANSPORT_PORTS } from './schema.ts'
 import { breakerSettings, callSettings, canarySettings, concurrencySettings } from './resolve-guards.ts'
+import { gatewayPolicySet, policySet } from './resolve-policies.ts'
 import type {
   AuthSettings,
   HostSettings,
@@ -27,6 +28,7 @@ export function resolveSettings(config: Config, directory: string): Settings {
     hosts: config.hosts.map((host) => hostSettings(host, file)),
     services: Object.entries(config.services).map(([name, service]) => serviceSettings(name, service)),
     routes: routeSettings(config),
+    policies: gatewayPolicySet(config.policies),
     auth: authSettings(config, file),
     ticketKeys: config.ticketKeys,
     stateDir: file(config.stateDir),
@@ -63,6 +65,7 @@ function listenerSettings(listener: Config['listeners'][number], file: FileOf): 
     origins: listener.origins ?? [],
     kcp: transport === 'udp' ? kcpFrom(listener.kcp) : undefined,
     ...httpOf(listener),
+    policies: policySet(listener.policies),
   }
 }
 
@@ -112,6 +115,7 @@ function serviceSettings(name: string, service: Config['services'][string]): Ser
     fallback: breaker === 'off' ? undefined : breaker.fallback,
     concurrency: concurrencySettings(service.concurrency),
     canary: canarySettings(service.canary),
+    policies: policySet(service.policies),
   }
 }
 
@@ -130,6 +134,7 @@ function routeSettings(config: Config): RouteSettings[] {
     breaker: breakerSettings(route.breaker),
     concurrency: concurrencySettings(route.concurrency),
     calls: callSettings(route.calls),
+    policies: policySet(route.policies),
   }))
 }
 

@@ -19,6 +19,7 @@ import {
   text,
 } from './schema-values.ts'
 import { calls, canary, concurrency, hostBreaker, routeBreaker, serviceBreaker } from './schema-guards.ts'
+import { gatewayPolicies, listenerPolicies, routePolicies, servicePolicies } from './schema-policies.ts'
 
 /** Every transport that a listener can have, with its usual port. */
 export const TRANSPORT_PORTS = { tcp: 7777, websocket: 8080, udp: 7777, http: 8081 } as const
@@ -73,6 +74,7 @@ const listener = z.strictObject({
         'HTTP and WebSocket only: how calls and sessions by HTTP are answered; `{}` as it is below. Without it a WebSocket listener answers none.',
     })
     .optional(),
+  policies: listenerPolicies.optional(),
 })
 
 const route = z.strictObject({
@@ -87,6 +89,7 @@ const route = z.strictObject({
   breaker: routeBreaker,
   concurrency: concurrency.optional(),
   calls: calls.optional(),
+  policies: routePolicies.optional(),
 })
 
 /** Under a service, a route may be its bare name; the JSON schema finds it by this title. */
@@ -107,6 +110,7 @@ const service = z.strictObject({
   breaker: serviceBreaker,
   concurrency: concurrency.optional(),
   canary: canary.optional(),
+  policies: servicePolicies.optional(),
   routes: z.array(serviceRoute).default([]).meta({
     description: 'Its routes, as under `routes`, tried after those. Without any route at all: `<service>.*`.',
   }),
@@ -212,6 +216,11 @@ const limits = z.strictObject({
     min: '1KiB',
     max: '64MiB',
   }).prefault('1MiB'),
+  rateKeysMax: count(
+    'Token buckets kept at once, one for each key of each rate limit; 64 bytes each at most.',
+    1000,
+    10_000_000,
+  ).default(1_000_000),
 })
 
 const times = z.strictObject({
@@ -296,6 +305,7 @@ export const configSchema = z.strictObject({
     .array(route)
     .default([])
     .meta({ description: 'Which messages go to which service, and within what limits.' }),
+  policies: gatewayPolicies.prefault({}),
   auth: auth.optional().meta({ description: 'Who may log in; one of the kinds below. Default: development.' }),
   ticketKeys: ticketKeys.optional().meta({
     description: 'What seals tickets: the same keys on all gateways. Default: keys of its own in `stateDir` (T3).',

@@ -4,6 +4,7 @@ import type { CircuitBreakerSettings } from '../policies/circuit-breaker.ts'
 import type { ConcurrencySettings } from '../policies/concurrency-limit.ts'
 
 import type { KcpSettings } from '../protocols/kcp/settings.ts'
+import type { PolicySet } from '../policies/compile.ts'
 
 export type TlsSettings = {
   certFile: string
@@ -27,6 +28,7 @@ export type ListenerSettings = {
   kcp?: KcpSettings
   /** HTTP: how requests are answered; absent on a WebSocket listener that answers none. */
   http?: HttpSettings
+  policies?: PolicySet
 }
 
 export type HttpSettings = {
@@ -89,6 +91,7 @@ export type ServiceSettings = {
   fallback?: string
   concurrency?: ConcurrencyLimitSettings
   canary?: CanarySettings
+  policies?: PolicySet
 }
 
 export type RouteSettings = {
@@ -100,6 +103,7 @@ export type RouteSettings = {
   breaker?: BreakerSettings
   concurrency?: ConcurrencyLimitSettings
   calls?: CallSettings
+  policies?: PolicySet
 }
 
 export type AuthSettings =
@@ -141,6 +145,8 @@ export type LimitSettings = {
   handshakeFrameBytesMax: number
   parkedMax: number
   looseReplyBytesMax: number
+  /** Token buckets that are kept at once; each key of each rate limit has one. */
+  rateKeysMax?: number
 }
 
 export type TimeSettings = {
@@ -170,6 +176,8 @@ export type Settings = {
   hosts: HostSettings[]
   services: ServiceSettings[]
   routes: RouteSettings[]
+  /** Those that hold for every message. */
+  policies?: PolicySet
   auth: AuthSettings
   /** Absent: the gateway keeps keys of its own in `stateDir` (T3). */
   ticketKeys?: TicketKeySettings

@@ -1,6 +1,8 @@
 // Writes docs/metrics.md from the registry of metrics; a test fails when the page is not current.
 import { writeFileSync } from 'node:fs'
 import { Counters } from '../gateway/counters.ts'
+import { BucketTable } from '../policies/bucket-table.ts'
+import { PolicyCounts } from '../policies/compile.ts'
 import { IoCounters } from '../gateway/io/io-counters.ts'
 import { Metrics } from '../gateway/observe/metrics.ts'
 
@@ -29,6 +31,7 @@ export async function metricsPage(): Promise<string> {
   const metrics = new Metrics({
     counters: new Counters(),
     io: new IoCounters(),
+    policing: { counts: new PolicyCounts(), table: new BucketTable(1) },
     hosts: () => [],
     guards: () => [],
     isReady: () => true,

@@ -11,6 +11,7 @@ import {
   writeStale,
 } from '../protocols/client/frames.ts'
 import { code } from '../protocols/codes.ts'
+import { ReplayCredit } from '../policies/replay-credit.ts'
 import type { CloseHandle, NotHere, Open } from '../protocols/link/frames.ts'
 import { SESSION_BYTES_MAX, writeLinkAttach } from '../protocols/link/frames.ts'
 import type { AttachRequest } from './attachment.ts'
@@ -239,9 +240,9 @@ export class Attaches {
     attachment.nextUp = a.received + 1
     attachment.nextDown = request.received + 1
     attachment.ackedDown = request.settled
-    attachment.quietForMs = a.quietForMs
     const isReattach = request.life !== 0n
-    this.#begin(attachment, a.windowCount)
+    if (a.quietForMs > 0) attachment.credit = new ReplayCredit(a.quietForMs, a.windowCount, a.windowBytes)
+    this.#begin(attachment)
     if (isReattach) this.#gateway.counters.cells[cell.reattaches]++
     writeAttached(attachment.outlet.writer, { ...a, channel: attachment.channel, pin: this.#pin(attachment) })
     attachment.outlet.holdDatagrams()
@@ -263,7 +264,7 @@ export class Attaches {
     if (attachment === undefined) return
     attachment.nextUp = 1
     attachment.nextDown = 1
-    this.#begin(attachment, a.windowCount)
+    this.#begin(attachment)
     this.#gateway.counters.cells[cell.resets]++
     writeReset(attachment.outlet.writer, { ...a, channel: attachment.channel, pin: this.#pin(attachment) })
     attachment.outlet.holdDatagrams()
@@ -279,9 +280,8 @@ export class Attaches {
     attachment.connection?.issueFirstTicket(now)
   }
 
-  #begin(attachment: Attachment, windowCount: number): void {
+  #begin(attachment: Attachment): void {
     attachment.state = attachState.attached
-    attachment.windowCount = windowCount
     attachment.request = undefined
   }
 

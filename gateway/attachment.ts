@@ -7,6 +7,7 @@ import type { Pass } from '../policies/circuit-breaker.ts'
 import { pass } from '../policies/circuit-breaker.ts'
 import type { LaneCounters } from '../protocols/client/frames.ts'
 import type { GroupPlace } from '../protocols/client/frames.ts'
+import type { ReplayCredit } from '../policies/replay-credit.ts'
 import type { ClientConnection } from './client-connection.ts'
 import type { Membership } from './groups.ts'
 import type { Guard } from './guard.ts'
@@ -16,7 +17,6 @@ import type { Link } from './link.ts'
 import type { OpenRequests } from './open-requests.ts'
 import type { Outlet } from './outlet.ts'
 import type { ParkingPlace } from './parking.ts'
-import type { RouteTable } from './route-table.ts'
 import type { Session } from './session.ts'
 
 export const attachState = { placing: 0, parked: 1, attaching: 2, attached: 3, detached: 4 } as const
@@ -65,12 +65,8 @@ export class Attachment {
   nextDown = 0
   /** Highest number that the end has settled, as it said (W5). */
   ackedDown = 0
-  /** Extra tokens for replay, one cell a rule, made when first needed (R6). */
-  credit: Float64Array | undefined = undefined
-  /** The rules that the cells are of. */
-  creditOf: RouteTable | undefined = undefined
-  quietForMs = 0
-  windowCount = 0
+  /** What limits grant its replay (R6). */
+  credit: ReplayCredit | undefined = undefined
   /** A run of refused numbers whose SKIP was not written yet (R1). */
   skipCount = 0
   skipFrom = 0

@@ -14,6 +14,10 @@ import {
   writeLooseReply,
   writePair,
 } from '../protocols/client/frames.ts'
+import type { CompiledPolicies } from '../policies/compile.ts'
+import type { Pipeline, Verdict } from '../policies/pipeline.ts'
+import { verdict } from '../policies/pipeline.ts'
+import type { Subject } from '../policies/subject.ts'
 import { code, comesBack } from '../protocols/codes.ts'
 import { isSkippable, KIND_MASK, laneKind } from '../protocols/wire/lane-frames.ts'
 import type { FrameSink } from '../protocols/wire/splitter.ts'
@@ -51,6 +55,8 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
   readonly entrance: Entrance | undefined
   state: (typeof clientState)[keyof typeof clientState] = clientState.greeting
   session: Session | undefined = undefined
+  /** What limits count it by; set with the session. */
+  subject: Subject | undefined = undefined
   /** T1: the generations that this client may name: the one it has shown, up to the last issued here. */
   generationShown = 0
   generationIssued = 0
@@ -77,6 +83,8 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
   /** As the client was told in WELCOME: a reload does not change what it keeps to. */
   #heartbeatMs = 0
   #charges = CHARGE_BURST
+  #pipelines: readonly Pipeline[] = []
+  #pipelinesOf: CompiledPolicies | undefined = undefined
   #chargedAt: number
   #looseOpen = 0
 
@@ -228,8 +236,8 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
       idempotencyKey: '',
       payload: a.payload,
     }
-    this.#gateway.looseCalls.call(call, this, session, this.now)
-    return true
+    const said = this.#gateway.looseCalls.call(call, this, this.subject!, this.pipelines(), this.now)
+    return said < verdict.close || this.punish(said)
   }
 
   looseReplied(request: number, answer: number, payload: Uint8Array): void {
@@ -277,6 +285,23 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
       return true
     }
     return this.violate('too many frames that carry nothing', code.rate_limited)
+  }
+
+  /** What judges its messages: by the index of a rule + 1, at 0 for reserved names. */
+  pipelines(): readonly Pipeline[] {
+    const { compiled } = this.#gateway.policing
+    if (this.#pipelinesOf !== compiled) {
+      this.#pipelines = compiled.pipelines(this.entrance?.settings.name ?? '')
+      this.#pipelinesOf = compiled
+    }
+    return this.#pipelines
+  }
+
+  /** Closes the connection because of what a policy said of its last message (R4); false, for frame handlers to return. */
+  punish(_said: Verdict): false {
+    const { judgement } = this.#gateway.policing
+    this.close(judgement.code, `closed by a policy: ${judgement.by!.policy}`, judgement.retryMs)
+    return false
   }
 
   /** Closes the connection because its peer broke the protocol; false, for frame handlers to return. */

@@ -32,6 +32,7 @@ import { LooseCalls } from './loose-calls.ts'
 import { Turn } from './outlet.ts'
 import { Parking } from './parking.ts'
 import { sealPin } from './pins.ts'
+import { Policing } from './policing.ts'
 import { RoutesDown } from './route-numbers.ts'
 import { RouteTable } from './route-table.ts'
 import type { Carrier, Entrance, GatewayEnvironment } from './seams.ts'
@@ -63,6 +64,7 @@ export class Gateway {
   readonly deadlines = new Deadlines()
   readonly turn: Turn
   readonly flow: Flow
+  readonly policing: Policing
   readonly lanes: Lanes
   readonly attaches: Attaches
   readonly parking: Parking
@@ -92,6 +94,7 @@ export class Gateway {
     this.instance = new DataView(random.buffer, random.byteOffset, 8).getBigUint64(0, true)
     this.turn = new Turn(this.counters, () => env.scheduleFlush())
     this.flow = new Flow(this)
+    this.policing = new Policing(settings, env.randomBytes(8), env.now())
     this.lanes = new Lanes(this, options.numberBits ?? 16)
     this.attaches = new Attaches(this)
     this.parking = new Parking(this)
@@ -170,6 +173,7 @@ export class Gateway {
     }
     session.connections.push(connection)
     connection.session = session
+    connection.subject = this.policing.subjectOf(connection.outlet.carrier.address, id, user)
   }
 
   connectionEnded(connection: ClientConnection, why: number): void {
@@ -229,7 +233,8 @@ export class Gateway {
 
   /** A loose call from outside any connection: HTTP (H1). */
   call(call: LooseCall, caller: LooseCaller, now: number): void {
-    this.looseCalls.call(call, caller, undefined, now)
+    const subject = this.policing.callerOf(call.address, call.user)
+    this.looseCalls.call(call, caller, subject, this.policing.compiled.pipelines(call.listener ?? ''), now)
   }
 
   // ---- the operator ----
@@ -246,6 +251,7 @@ export class Gateway {
     this.times = settings.times
     this.services = new Map(settings.services.map((service) => [service.name, service]))
     if (!this.routes.isMadeOf(settings.routes)) this.routes = new RouteTable(settings.routes)
+    this.policing.configure(settings, now)
     this.linkKey = new TextEncoder().encode(settings.linkKey ?? '')
     this.guards.configure(settings, now)
     this.hostTable.set(settings.hosts, now)

@@ -6,6 +6,8 @@
 //
 // Frames of a channel that is detached are dropped; frames that no honest client can send close it (`protocol`).
 import { pass } from '../policies/circuit-breaker.ts'
+import type { Pipeline, Verdict } from '../policies/pipeline.ts'
+import { verdict } from '../policies/pipeline.ts'
 import { code } from '../protocols/codes.ts'
 import {
   expandNumber,
@@ -24,7 +26,6 @@ import { cell, drop } from './counters.ts'
 import type { Gateway } from './gateway.ts'
 import type { Link } from './link.ts'
 import type { RouteEntry } from './route-numbers.ts'
-import type { Rule } from './route-table.ts'
 
 /** A SKIP never covers more than the largest window and what does not count in it (N2, R2). */
 const SKIP_COUNT_MAX = 2 ** 14 + 65
@@ -35,7 +36,6 @@ export class Lanes {
   readonly #mask: number
   /** Attachments with a run of refusals whose SKIP is still to be written, at the latest at the end of the turn. */
   readonly #skipping: Attachment[] = []
-  #retryMs = 0
 
   constructor(gateway: Gateway, numberBits: number) {
     this.#gateway = gateway
@@ -95,13 +95,11 @@ export class Lanes {
       this.#refuse(connection, attachment, entry.name, code.no_route, 0)
       return true
     }
-    if (rule.rate !== undefined || rule.payloadBytesMax !== Infinity) {
-      const verdict = this.#judge(connection, attachment, rule, frame)
-      if (verdict !== code.ok) {
-        if (verdict === code.protocol) return connection.violate('malformed message')
-        this.#refuse(connection, attachment, entry.name, verdict, this.#retryMs)
-        return true
-      }
+    const pipeline = connection.pipelines()[rule.index + 1]
+    if (!pipeline.isEmpty) {
+      if (pipeline.readsPayload && !readLaneBody(frame)) return connection.violate('malformed message')
+      const said = this.#judge(connection, attachment, pipeline, frame)
+      if (said !== verdict.pass) return this.#refused(connection, attachment, entry.name, said)
     }
     const guards = this.#gateway.guards
     const guard = rule.index === -1 ? undefined : guards.ofRule[rule.index]
@@ -137,9 +135,18 @@ export class Lanes {
       return true
     }
     const rule = entry.rule(this.#gateway.routes, attachment.service)
-    if (rule === undefined || this.#judge(connection, attachment, rule, frame) !== code.ok) {
+    if (rule === undefined) {
       this.#gateway.counters.drops[drop.refusedUnnumbered]++
       return true
+    }
+    const pipeline = connection.pipelines()[rule.index + 1]
+    if (!pipeline.isEmpty) {
+      const isRead = !pipeline.readsPayload || readLaneBody(frame)
+      const said = isRead ? this.#judge(connection, attachment, pipeline, frame) : verdict.drop
+      if (said !== verdict.pass) {
+        this.#gateway.counters.drops[drop.refusedUnnumbered]++
+        return said < verdict.close || connection.punish(said)
+      }
     }
     this.#forwardUp(connection, attachment, frame, link.routes.numberOf(entry, rule.match, link.outlet.writer))
     return true
@@ -182,39 +189,25 @@ export class Lanes {
     return false
   }
 
-  /** R1, R4: size from the header, then the rate. Returns the code that refuses, and leaves the hint in `#retryMs`. */
-  #judge(connection: ClientConnection, attachment: Attachment, rule: Rule, frame: LaneFrame): number {
-    this.#retryMs = 0
-    if (rule.payloadBytesMax !== Infinity) {
-      if (!readLaneBody(frame)) return code.protocol
-      if (frame.end - frame.payloadStart > rule.payloadBytesMax) return code.too_large
-    }
-    const rate = rule.rate
-    if (rate === undefined) return code.ok
-    const buckets = connection.session!.buckets(this.#gateway.routes)
-    if (buckets.take(rule.index, rate.perSecond, rate.burst, 1, connection.now)) return code.ok
-    if (frame.kind <= laneKind.request && attachment.nextUp <= attachment.sentAtAttach) {
-      if (this.#takeCredit(attachment, rule)) return code.ok
-    }
-    this.#retryMs = Math.min(buckets.waitMs(rule.index, rate.perSecond, 1), 60_000)
-    return code.rate_limited
+  /** R1: what the policies of its place say of a message; its body was read where one of them asks for that. */
+  #judge(connection: ClientConnection, attachment: Attachment, pipeline: Pipeline, frame: LaneFrame): Verdict {
+    const judgement = this.#gateway.policing.judgement
+    judgement.subject = connection.subject!
+    judgement.messageBytes = frame.end - frame.bodyStart
+    judgement.bytes = frame.bytes
+    judgement.payloadStart = frame.payloadStart
+    judgement.payloadEnd = frame.end
+    const isReplay = frame.kind <= laneKind.request && attachment.nextUp <= attachment.sentAtAttach
+    judgement.credit = isReplay ? attachment.credit : undefined
+    return pipeline.judge(judgement, connection.now)
   }
 
-  /** R6: replay has min(window, rate x quietFor) tokens more, a rule. */
-  #takeCredit(attachment: Attachment, rule: Rule): boolean {
-    const routes = this.#gateway.routes
-    if (attachment.creditOf !== routes) {
-      attachment.credit = new Float64Array(routes.ruleCount).fill(-1)
-      attachment.creditOf = routes
-    }
-    const credit = attachment.credit!
-    if (credit[rule.index] < 0) {
-      const earned = (rule.rate!.perSecond * attachment.quietForMs) / 1000
-      credit[rule.index] = Math.min(attachment.windowCount, earned)
-    }
-    if (credit[rule.index] < 1) return false
-    credit[rule.index]--
-    return true
+  /** R4: a refusal is R1, and after `close` and `ban` the connection ends; false then. */
+  #refused(connection: ClientConnection, attachment: Attachment, route: string, said: Verdict): boolean {
+    const { judgement } = this.#gateway.policing
+    if (said === verdict.drop) this.#refuse(connection, attachment, route, code.dropped, 0)
+    else this.#refuse(connection, attachment, route, judgement.code, judgement.retryMs)
+    return said < verdict.close || connection.punish(said)
   }
 
   /** R1: the client is told at once, the host in the message's place. */

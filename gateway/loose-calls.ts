@@ -5,6 +5,9 @@ import type { CallSettings } from '../config/settings.ts'
 import type { Pass } from '../policies/circuit-breaker.ts'
 import { pass } from '../policies/circuit-breaker.ts'
 import { code } from '../protocols/codes.ts'
+import type { Pipeline, Verdict } from '../policies/pipeline.ts'
+import { verdict } from '../policies/pipeline.ts'
+import type { Subject } from '../policies/subject.ts'
 import type { Broadcast, LinkLoose } from '../protocols/link/frames.ts'
 import { writeBroadcast, writeLinkLoose } from '../protocols/link/frames.ts'
 import { cell, drop } from './counters.ts'
@@ -18,18 +21,18 @@ import { hashName } from './placement.ts'
 import { copyOf } from '../protocols/wire/reader.ts'
 import { RetryBudget } from './retry-budget.ts'
 import type { Rule } from './route-table.ts'
-import type { Session } from './session.ts'
 
 const OPEN_MAX = 65_536
 const DEADLINE_DEFAULT_MS = 10_000
 const DEADLINE_MAX_MS = 120_000
 /** How often it is looked for a host that a call could be sent to again. */
 const AGAIN_MS = 100
+const RETRY_MS = 1000
 const EMPTY = new Uint8Array(0)
 
 export interface LooseCaller {
-  /** Exactly once for each call. The payload is the caller's to keep. */
-  looseReplied(request: number, code: number, payload: Uint8Array): void
+  /** Exactly once for each call. The payload is the caller's to keep. `retryMs`: a hint with a refusal, 0 for none. */
+  looseReplied(request: number, code: number, payload: Uint8Array, retryMs: number): void
 }
 
 /** A call on a route, as a client or the HTTP listener makes it. */
@@ -38,6 +41,8 @@ export type LooseCall = {
   session: string
   user: string
   address: string
+  /** The name of the one that it came in by, where that is not its connection's. */
+  listener?: string
   route: string
   /** Empty: the user's own actor. */
   key: string
@@ -119,8 +124,11 @@ export class LooseCalls {
     this.#gateway = gateway
   }
 
-  /** A call by route name (H1): judged by its rule, sent to `service(route)`, actor `key`. */
-  call(call: LooseCall, caller: LooseCaller, session: Session | undefined, now: number): void {
+  /**
+   * A call by route name (H1): judged by the policies of its rule, sent to `service(route)`, actor `key`. Returns what was
+   * said of it: after `close` and `ban` the caller's connection is to be ended.
+   */
+  call(call: LooseCall, caller: LooseCaller, subject: Subject, pipelines: readonly Pipeline[], now: number): Verdict {
     const gateway = this.#gateway
     const rule = gateway.routes.ruleOf(call.route)
     const service = rule === undefined ? undefined : gateway.services.get(rule.service)
@@ -128,19 +136,34 @@ export class LooseCalls {
     let refusal: number = code.ok
     if (rule === undefined || service === undefined) refusal = code.no_route
     else if (service.keys === 'user' && key !== call.user) refusal = code.not_allowed
-    else if (call.payload.length > rule.payloadBytesMax) refusal = code.too_large
-    else if (rule.rate !== undefined && session !== undefined) {
-      const isTaken = session.buckets(gateway.routes).take(rule.index, rule.rate.perSecond, rule.rate.burst, 1, now)
-      if (!isTaken) refusal = code.rate_limited
-    }
     if (refusal !== code.ok) {
-      caller.looseReplied(call.request, refusal, EMPTY)
-      return
+      caller.looseReplied(call.request, refusal, EMPTY, 0)
+      return verdict.pass
+    }
+    const said = this.#police(call.payload, pipelines[rule!.index + 1], subject, now)
+    if (said !== verdict.pass) {
+      const { judgement } = gateway.policing
+      if (said === verdict.drop) caller.looseReplied(call.request, code.dropped, EMPTY, 0)
+      else caller.looseReplied(call.request, judgement.code, EMPTY, judgement.retryMs)
+      return said
     }
     const { calls } = rule!
     const deadlineMs = calls === undefined ? call.deadlineMs : deadlineOf(calls, call.deadlineMs)
     if (calls?.isIdempotent) this.#retries.earn(rule!.match, calls.retryBudget)
     this.#send({ ...call, key, service: rule!.service, deadlineMs }, undefined, caller, rule, 'first', now)
+    return said
+  }
+
+  #police(payload: Uint8Array, pipeline: Pipeline, subject: Subject, now: number): Verdict {
+    if (pipeline.isEmpty) return verdict.pass
+    const { judgement } = this.#gateway.policing
+    judgement.subject = subject
+    judgement.messageBytes = payload.length
+    judgement.bytes = payload
+    judgement.payloadStart = 0
+    judgement.payloadEnd = payload.length
+    judgement.credit = undefined
+    return pipeline.judge(judgement, now)
   }
 
   /** A call of a host's actor to another actor. */
@@ -175,7 +198,8 @@ export class LooseCalls {
     if (refusal === code.ok) refusal = this.#judge(judged, rule, a.service, host!.name, now)
     if (refusal !== code.ok) {
       // The first attempt may have run: nobody may take this for "it did not".
-      caller.looseReplied(a.request, attempt === 'first' ? refusal : code.unknown, EMPTY)
+      const answer = attempt === 'first' ? refusal : code.unknown
+      caller.looseReplied(a.request, answer, EMPTY, answer === refusal && refusal < 500 ? RETRY_MS : 0)
       return
     }
     const deadlineMs = Math.min(a.deadlineMs === 0 ? DEADLINE_DEFAULT_MS : a.deadlineMs, DEADLINE_MAX_MS)
@@ -223,7 +247,7 @@ export class LooseCalls {
 
   settle(open: OpenCall, answer: number, payload: Uint8Array, now: number): void {
     this.#forget(open, answer, now)
-    open.caller.looseReplied(open.request, answer, payload)
+    open.caller.looseReplied(open.request, answer, payload, 0)
   }
 
   #forget(open: OpenCall, answer: number, now: number): void {
@@ -256,7 +280,7 @@ export class LooseCalls {
     const { call, rule } = open.again!
     const hasHost = this.#gateway.hostTable.choose(call.service, call.key)?.current !== undefined
     if (now >= open.endsAt) {
-      open.caller.looseReplied(open.request, code.unknown, EMPTY)
+      open.caller.looseReplied(open.request, code.unknown, EMPTY, 0)
     } else if (hasHost) {
       const deadlineMs = Math.max(1, Math.floor(open.endsAt - now))
       this.#send({ ...call, deadlineMs }, undefined, open.caller, rule, 'second', now)

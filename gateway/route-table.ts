@@ -1,53 +1,31 @@
 // The configured routes, compiled: which rule judges a message of this name on a channel of this service. First match
 // wins, in the order of the file. Names that start with `$` are lane routes of the SDK ends themselves (`$recover`) and
-// belong to every service. Looked up once for each interned number, not for each frame.
+// belong to every service. Looked up once for each interned number, not for each frame. What the rules allow is compiled
+// apart (policies/compile.ts), by their index.
 import type { CallSettings, RouteSettings } from '../config/settings.ts'
 
 export type Rule = {
-  /** Place in the file; token buckets are kept by it. */
+  /** Place in the file; -1 for reserved names. */
   readonly index: number
   readonly match: string
   readonly service: string
-  readonly rate: { readonly perSecond: number; readonly burst: number } | undefined
-  readonly payloadBytesMax: number
   /** Deadlines and retries of loose calls; undefined: the gateway's own. */
   readonly calls: CallSettings | undefined
 }
 
 type Pattern = { readonly parts: string[]; readonly rule: Rule }
 
-/** Passes the reserved names; no rate. */
-const reservedRule: Rule = {
-  index: -1,
-  match: '$*',
-  service: '',
-  rate: undefined,
-  payloadBytesMax: Infinity,
-  calls: undefined,
-}
+const reservedRule: Rule = { index: -1, match: '$*', service: '', calls: undefined }
 
 export class RouteTable {
-  readonly ruleCount: number
   readonly #routes: readonly RouteSettings[]
-  readonly #rules: Rule[] = []
-  /** Where the rules of this table stood in former ones. */
-  readonly #former = new WeakMap<RouteTable, Int32Array>()
   readonly #exact = new Map<string, Rule[]>()
   readonly #patterns: Pattern[] = []
 
   constructor(routes: readonly RouteSettings[]) {
-    this.ruleCount = routes.length
     this.#routes = routes
     for (const [index, route] of routes.entries()) {
-      const rule: Rule = {
-        index,
-        match: route.match,
-        service: route.service,
-        rate: route.rate,
-        payloadBytesMax: route.payloadBytesMax ?? Infinity,
-        calls: route.calls,
-      }
-      this.#rules.push(rule)
+      const rule: Rule = { index, match: route.match, service: route.service, calls: route.calls }
       if (route.match.includes('*')) {
         this.#patterns.push({ parts: route.match.split('*'), rule })
       } else {
@@ -61,18 +39,6 @@ export class RouteTable {
   /** Whether these routes would make the same table. */
   isMadeOf(routes: readonly RouteSettings[]): boolean {
     return JSON.stringify(routes) === JSON.stringify(this.#routes)
-  }
-
-  /** For each rule its place in a former table, -1 where it is new: what was counted there goes on here. */
-  placesIn(former: RouteTable): Int32Array {
-    let places = this.#former.get(former)
-    if (places === undefined) {
-      const index = new Map<string, number>()
-      for (const rule of former.#rules.toReversed()) index.set(ruleName(rule), rule.index)
-      places = Int32Array.from(this.#rules, (rule) => index.get(ruleName(rule)) ?? -1)
-      this.#former.set(former, places)
-    }
-    return places
   }
 
   /** The rule for this name on a channel of `service`; undefined: no such route (REJECT no_route). */
@@ -97,9 +63,6 @@ export class RouteTable {
     return found
   }
 }
-
-/** What makes a rule the same one after a reload; of two with one name the first. */
-const ruleName = ({ service, match }: Rule): string => `${service} ${match}`
 
 /** Whether `name` fits a pattern split at its `*`s, each standing for any run of characters. */
 function matches(parts: readonly string[], name: string): boolean {

@@ -381,6 +381,7 @@ class GatewayProcess implements RunningGateway {
     const metrics = new Metrics({
       counters: gateway.counters,
       io: this.#io,
+      policing: gateway.policing,
       hosts: () => gateway.hosts(),
       guards: () => gateway.guards.list(monotonicNow()),
       isReady: () => gateway.readiness().ready,

@@ -1,16 +1,19 @@
 // Metrics in Prometheus' text format: cells that the frame path and the edge count in, read when somebody scrapes. Nothing
 // here runs per frame. Names: skewer_<what>_<unit>[_total]; every reason and code has one name in code, metric and docs.
 import { Counter, Gauge, Registry } from 'prom-client'
+import { type PolicyCount, verdictNames } from '../../policies/pipeline.ts'
 import { codeName } from '../../protocols/codes.ts'
 import { type Counters, cell, dropReasons } from '../counters.ts'
 import type { GuardSnapshot } from '../guard.ts'
 import type { IoCounters } from '../io/io-counters.ts'
+import type { Policing } from '../policing.ts'
 import type { ProcessSample } from '../io/process-sample.ts'
 import type { HostSnapshot } from '../snapshots.ts'
 
 export type MetricSources = {
   counters: Counters
   io: IoCounters
+  policing: Pick<Policing, 'counts' | 'table'>
   hosts(): HostSnapshot[]
   guards(): GuardSnapshot[]
   isReady(): boolean
@@ -33,6 +36,7 @@ export class Metrics {
     this.#messages()
     this.#links()
     this.#guards()
+    this.#policies()
   }
 
   /** Everything, as Prometheus reads it. */
@@ -172,6 +176,23 @@ export class Metrics {
     ])
   }
 
+  #policies(): void {
+    const { counts, table } = this.#sources.policing
+    this.#count(
+      'skewer_policy_verdicts_total',
+      'What policies said of messages, but for passes: by kind of policy, place, name, and whether it was only observed.',
+      ['policy', 'scope', 'name', 'verdict', 'mode'],
+      () => [...counts.all()].flatMap(verdictsOf),
+    )
+    this.#one('skewer_rate_buckets_bytes', 'Memory of the table of token buckets.', () => table.memoryBytes)
+    this.#count(
+      'skewer_rate_buckets_evicted_total',
+      'Token buckets given up before they were full, for want of room.',
+      [],
+      () => [[{}, table.evictions]],
+    )
+  }
+
   #links(): void {
     const { io, hosts } = this.#sources
     this.#cell('skewer_links_open', 'Links to hosts.', 'linksOpen', true)
@@ -268,6 +289,20 @@ export class Metrics {
       },
     })
   }
+}
+
+function verdictsOf(count: PolicyCount): Labelled[] {
+  const { policy, scope, name } = count
+  const found: Labelled[] = []
+  for (const [mode, cells] of [
+    ['enforce', count.enforced],
+    ['observe', count.observed],
+  ] as const) {
+    for (let i = 0; i < cells.length; i++) {
+      if (cells[i] > 0) found.push([{ policy, scope, name, verdict: verdictNames[i], mode }, cells[i]])
+    }
+  }
+  return found
 }
 
 /** One value for each code that has been counted. */

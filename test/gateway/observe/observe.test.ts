@@ -4,6 +4,8 @@ import { stripVTControlCharacters } from 'node:util'
 import t from 'tap'
 import { metricsPage } from '../../../docs/generate-metrics.ts'
 import { Counters, cell, drop } from '../../../gateway/counters.ts'
+import { BucketTable } from '../../../policies/bucket-table.ts'
+import { PolicyCounts } from '../../../policies/compile.ts'
 import { IoCounters } from '../../../gateway/io/io-counters.ts'
 import { ProcessSampler } from '../../../gateway/io/process-sample.ts'
 import { LogFile, prettyLine } from '../../../gateway/observe/log.ts'
@@ -30,6 +32,7 @@ t.test('metrics read the cells when they are scraped', async (t) => {
   const metrics = new Metrics({
     counters,
     io,
+    policing: { counts: new PolicyCounts(), table: new BucketTable(1) },
     hosts: () => [],
     guards: () => [],
     isReady: () => false,

@@ -1,0 +1,89 @@
+// From what stands under a `policies:` key to the settings of policies: units resolved, those that are off left out, the
+// gateway's defaults filled in. And back, for dumps.
+import type { PolicySet } from '../policies/compile.ts'
+import type { MessageSizeSettings } from '../policies/message-size.ts'
+import type { RateLimitSettings } from '../policies/rate-limit.ts'
+import { formatByteRate } from './byte-rates.ts'
+import { formatRate, formatSize } from './quantities.ts'
+import type { PlainConfig } from './redacted.ts'
+import type { PoliciesConfig, RateLimitConfig } from './schema-policies.ts'
+
+/**
+ * On without being written: what no honest game needs more of. One of the same name takes the place of each, also `off`.
+ */
+const defaultRateLimits: Record<string, RateLimitSettings> = {
+  messages: limitPerSession('messages', 'messages', 1000, 2000),
+  bytes: limitPerSession('bytes', 'bytes', 2 ** 20, 4 * 2 ** 20),
+}
+
+function limitPerSession(
+  name: string,
+  unit: RateLimitSettings['unit'],
+  perSecond: number,
+  burst: number,
+): RateLimitSettings {
+  const per = ['session'] as const
+  return { name, mode: 'enforce', unit, perSecond, burst, per, action: 'reject', banMs: 0, banOf: 'address' }
+}
+
+export function gatewayPolicySet(written: PoliciesConfig): PolicySet {
+  const defaults = Object.entries(defaultRateLimits).filter(([name]) => !(name in written.rateLimits))
+  const set = policySet(written) ?? {}
+  return { ...set, rateLimits: [...defaults.map(([, limit]) => limit), ...(set.rateLimits ?? [])] }
+}
+
+/** Undefined where nothing is left. */
+export function policySet(written: PoliciesConfig | undefined): PolicySet | undefined {
+  if (written === undefined) return undefined
+  const rateLimits = Object.entries(written.rateLimits).flatMap(([name, limit]) => rateLimitSettings(name, limit))
+  const messageSize = messageSizeSettings(written)
+  const set: PolicySet = {
+    ...(rateLimits.length > 0 ? { rateLimits } : {}),
+    ...(messageSize === undefined ? {} : { messageSize }),
+  }
+  return Object.keys(set).length > 0 ? set : undefined
+}
+
+function rateLimitSettings(name: string, limit: RateLimitConfig): RateLimitSettings[] {
+  const { mode, per, action } = limit
+  if (mode === 'off') return []
+  const unit = limit.rate === undefined ? 'bytes' : 'messages'
+  const { perSecond, burst } = (limit.rate ?? limit.bytes)!
+  return [{ name, mode, unit, perSecond, burst, per, action, banMs: 0, banOf: 'address' }]
+}
+
+function messageSizeSettings({ messageSize }: PoliciesConfig): MessageSizeSettings | undefined {
+  if (messageSize === undefined || messageSize.mode === 'off') return undefined
+  const { mode, payloadBytesMax, action } = messageSize
+  return { mode, payloadBytesMax, action }
+}
+
+// ---- back ----
+
+/** Every key explicit, and defaults that are off as such. */
+export function plainGatewayPolicies(set: PolicySet): PlainConfig {
+  const plain = plainPolicies(set)!
+  const names = (set.rateLimits ?? []).map(({ name }) => name)
+  const off = Object.keys(defaultRateLimits).filter((name) => !names.includes(name))
+  const rateLimits = {
+    ...Object.fromEntries(off.map((name) => [name, 'off'])),
+    ...(plain['rateLimits'] as PlainConfig),
+  }
+  return { ...plain, rateLimits }
+}
+
+export function plainPolicies(set: PolicySet | undefined): PlainConfig | undefined {
+  if (set === undefined) return undefined
+  const { rateLimits, messageSize } = set
+  return {
+    ...(rateLimits && { rateLimits: Object.fromEntries(rateLimits.map((limit) => [limit.name, plainLimit(limit)])) }),
+    ...(messageSize && {
+      messageSize: { ...messageSize, payloadBytesMax: formatSize(messageSize.payloadBytesMax) },
+    }),
+  }
+}
+
+function plainLimit({ unit, per, action, mode, ...rate }: RateLimitSettings): PlainConfig {
+  const amount: PlainConfig = unit === 'bytes' ? { bytes: formatByteRate(rate) } : { rate: formatRate(rate) }
+  return { ...amount, per: [...per], action, mode }
+}

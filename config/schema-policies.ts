@@ -1,0 +1,89 @@
+// The `policies:` keys: what is allowed to messages, for the gateway as a whole, a listener, a service or a route. One
+// mapping, the same at all four places but for what makes sense at some of them only. docs/policies has a page for each
+// kind; policies/compile.ts makes checks of what is written here.
+import { z } from 'zod'
+import { placeKeys, subjectKeys } from '../policies/subject.ts'
+import { BYTE_RATE_PATTERN, readByteRate } from './byte-rates.ts'
+import { type IssueParams, name, rate, size } from './schema-values.ts'
+import { shown } from './problems.ts'
+import type { RateSettings } from './settings.ts'
+
+/** By this title the reference finds the mapping, which it describes once. */
+export const POLICIES = 'policies'
+
+const mode = z.enum(['enforce', 'observe', 'off']).default('enforce').meta({
+  description: 'observe: judges and counts, and lets pass. off: is not there.',
+})
+
+/** Bytes a second and a burst. */
+function byteRate(description: string) {
+  const read = (written: unknown, ctx: z.RefinementCtx): RateSettings => {
+    const { value, misread } = readByteRate(written)
+    if (value) return value
+    const params: IssueParams = { complaint: { what: 'is not a rate of bytes', got: shown(written), ...misread } }
+    ctx.addIssue({ code: 'custom', message: params.complaint.what, params, input: written })
+    return z.NEVER
+  }
+  return z
+    .unknown()
+    .transform(read)
+    .meta({ type: 'string', pattern: BYTE_RATE_PATTERN, title: 'rate of bytes', description })
+}
+
+/** `off` stands for a policy that is not there. */
+const orOff = <T extends z.ZodType>(policy: T) =>
+  z.preprocess((written) => (written === 'off' ? { mode: 'off' } : written), policy)
+
+const limitKeys = [...subjectKeys, ...placeKeys] as const
+
+const rateLimit = z
+  .strictObject({
+    rate: rate('How many messages; or `bytes`.').optional(),
+    bytes: byteRate('How many bytes, of messages without their headers; or `rate`.').optional(),
+    per: z
+      .preprocess((written) => (typeof written === 'string' ? [written] : written), z.array(z.enum(limitKeys)).min(1))
+      .default(['session'])
+      .meta({
+        description:
+          'What has a bucket of its own, one key or a list, of which each combination then has one. address: /32 and /64, network: /24 and /48; global: all together.',
+      }),
+    action: z.enum(['reject', 'drop', 'close']).default('reject').meta({
+      description:
+        'reject: the client is told, with a hint when to try again. drop: told without a hint. close: told, and the connection ends.',
+    }),
+    mode,
+  })
+  .superRefine((limit, ctx) => {
+    const count = Number(limit.rate !== undefined) + Number(limit.bytes !== undefined)
+    if (count === 1 || (limit.mode === 'off' && count === 0)) return
+    const params: IssueParams = { complaint: { what: 'a limit is of `rate` or of `bytes`', expected: 'one of them' } }
+    ctx.addIssue({ code: 'custom', message: params.complaint.what, params, input: limit })
+  })
+
+const messageSize = z.strictObject({
+  payloadBytesMax: size('The largest payload.', { min: '1B', max: '16MiB' }),
+  action: z.enum(['reject', 'drop', 'close']).default('reject').meta({ description: 'As of a rate limit.' }),
+  mode,
+})
+
+const everywhere = {
+  rateLimits: z
+    .record(name('The name of a limit, for metrics and logs.'), orOff(rateLimit))
+    .default({})
+    .meta({ description: 'Rate limits, by name; all of them hold.' }),
+  messageSize: messageSize.optional().meta({ description: 'How large the payload of a message may be.' }),
+}
+
+const set = <T extends z.ZodRawShape>(shape: T, description: string) =>
+  z.strictObject(shape).meta({ title: POLICIES, description })
+
+export const gatewayPolicies = set(
+  everywhere,
+  'What is allowed to every message. docs/policies has a page for each kind.',
+)
+export const listenerPolicies = set(everywhere, 'Policies of messages that come in here, as under `policies`.')
+export const servicePolicies = set(everywhere, 'Policies of its messages, as under `policies`.')
+export const routePolicies = set(everywhere, 'Policies of its messages, as under `policies`.')
+
+export type PoliciesConfig = z.output<typeof gatewayPolicies>
+export type RateLimitConfig = z.output<typeof rateLimit>

@@ -1,0 +1,149 @@
+// A rate limit: so many messages, or bytes, a second, with a burst, for each key. Keys are what is known of the sender
+// (connection, session, user, address, network) and of the place (listener, service, route, or `global`: one bucket for
+// all); several together count each combination apart. docs/policies/rate-limit.md.
+//
+// Buckets live in one table for all limits (bucket-table.ts), by hash of the limit's name and the keys. So one that is
+// written the same after a reload goes on where it was, and its numbers may change meanwhile.
+import { code } from '../protocols/codes.ts'
+import type { BucketTable } from './bucket-table.ts'
+import type { CompileTools, Place } from './compile.ts'
+import { hashText } from './key-hash.ts'
+import { type Check, type Judgement, type Mode, type PolicyCount, type Verdict, verdict } from './pipeline.ts'
+import { type LimitKey, type Subject, type SubjectKey, subjectKeys } from './subject.ts'
+
+export type RateLimitSettings = {
+  readonly name: string
+  readonly mode: Mode
+  /** Messages or bytes a second, and how many at once. */
+  readonly perSecond: number
+  readonly burst: number
+  readonly unit: 'messages' | 'bytes'
+  readonly per: readonly LimitKey[]
+  readonly action: 'reject' | 'drop' | 'delay' | 'close' | 'ban'
+  /** Actions `close` and `ban`: of how long. */
+  readonly banMs: number
+  readonly banOf: 'address' | 'user'
+}
+
+/** The longest hint: a client that waits longer would better be told anew. */
+const RETRY_MS_MAX = 60_000
+const COST = 20
+
+/** The words that the keys of a bucket are mixed into, and what a bucket of the limit holds. */
+type Base = { readonly lo: number; readonly hi: number; readonly intervalMs: number; readonly burstMs: number }
+
+/** A limit with other numbers has other buckets. */
+function baseOf(settings: RateLimitSettings, scope: string, place: Place, tools: CompileTools): Base {
+  const { name, unit, perSecond, burst, per } = settings
+  const at = [scope, name, unit, perSecond, burst, ...per]
+  if (per.includes('listener')) at.push(place.listener)
+  if (per.includes('service') || per.includes('route')) at.push(place.service)
+  if (per.includes('route')) at.push(place.match)
+  const { lo, hi } = hashText(tools.hashKey, at.join('\n'))
+  const intervalMs = 1000 / perSecond
+  return { lo, hi, intervalMs, burstMs: burst * intervalMs }
+}
+
+export class RateLimitCheck implements Check {
+  readonly count: PolicyCount
+  readonly mode: Mode
+  readonly cost = COST
+  readonly readsPayload = false
+  readonly #tools: CompileTools
+  readonly #table: BucketTable
+  readonly #base: Base
+  /** How the limit was before a reload that changed its numbers, for as long as a bucket of then may not be full. */
+  #former: Base | undefined
+  /** Where the words of the sender's keys are in `Subject.keys`. */
+  readonly #keysAt: number[]
+  readonly #isBytes: boolean
+  readonly #action: Verdict
+  readonly #banMs: number
+  readonly #banOf: 'address' | 'user'
+  /** Of the limit, for the credit of replay. */
+  readonly #number: number
+  #lo = 0
+  #hi = 0
+
+  constructor(settings: RateLimitSettings, scope: string, place: Place, tools: CompileTools) {
+    this.count = tools.counts.of('rate_limit', scope, settings.name)
+    this.mode = settings.mode
+    this.#tools = tools
+    this.#table = tools.table
+    this.#base = baseOf(settings, scope, place, tools)
+    const { number, former } = tools.limit(scope, settings)
+    this.#number = number
+    if (former !== undefined && former.unit === settings.unit && `${former.per}` === `${settings.per}`) {
+      const base = baseOf(former, scope, place, tools)
+      if (base.lo !== this.#base.lo || base.hi !== this.#base.hi) this.#former = base
+    }
+    this.#keysAt = settings.per.flatMap((key) => {
+      const i = subjectKeys.indexOf(key as SubjectKey)
+      return i === -1 ? [] : [2 * i]
+    })
+    this.#isBytes = settings.unit === 'bytes'
+    this.#action = verdict[settings.action]
+    this.#banMs = settings.banMs
+    this.#banOf = settings.banOf
+  }
+
+  judge(judgement: Judgement, now: number): Verdict {
+    const { intervalMs, burstMs } = this.#base
+    if (this.#former !== undefined) this.#carry(this.#former, judgement.subject, now)
+    this.#mix(this.#base, judgement.subject.keys)
+    const amount = this.#isBytes ? judgement.messageBytes : 1
+    const costMs = amount * intervalMs
+    const waitMs = this.#table.take(this.#lo, this.#hi, costMs, burstMs, now)
+    if (waitMs === 0) return verdict.pass
+    const credit = judgement.credit
+    if (credit !== undefined) {
+      const { limitCount, generation } = this.#tools
+      if (credit.take(this.#number, limitCount, generation, 1 / intervalMs, amount, this.#isBytes)) return verdict.pass
+    }
+    // No burst will ever hold it: trying again is of no use.
+    const isHopeless = costMs > burstMs
+    judgement.code = isHopeless ? code.too_large : code.rate_limited
+    judgement.retryMs = isHopeless ? 0 : Math.min(Math.ceil(waitMs), RETRY_MS_MAX)
+    judgement.banMs = this.#banMs
+    judgement.banOf = this.#banOf
+    return isHopeless && this.#action === verdict.delay ? verdict.reject : this.#action
+  }
+
+  #mix(base: Base, keys: Int32Array): void {
+    const keysAt = this.#keysAt
+    let { lo, hi } = base
+    for (let i = 0; i < keysAt.length; i++) {
+      // The words are keyed hashes: mixing them needs to be quick, not strong.
+      lo = Math.imul(lo ^ keys[keysAt[i]], 0x85ebca6b)
+      hi = Math.imul(hi ^ keys[keysAt[i] + 1], 0xc2b2ae35)
+      lo ^= (lo >>> 15) ^ hi
+    }
+    this.#lo = lo
+    this.#hi = hi
+  }
+
+  /** What a bucket had before the reload it has now: a reload fills none, and empties none but one that became smaller. */
+  #carry(former: Base, subject: Subject, now: number): void {
+    if (now > this.#tools.since + former.burstMs) {
+      this.#former = undefined
+      return
+    }
+    const { intervalMs, burstMs } = this.#base
+    this.#mix(this.#base, subject.keys)
+    if (this.#table.missing(this.#lo, this.#hi, now) > 0) return
+    this.#mix(former, subject.keys)
+    const { since } = this.#tools
+    const missingMs = this.#table.missing(this.#lo, this.#hi, since)
+    if (missingMs <= 0) return
+    const tokens = Math.max(0, former.burstMs - missingMs) / former.intervalMs
+    this.#mix(this.#base, subject.keys)
+    const fullAt = since + Math.max(0, burstMs - tokens * intervalMs)
+    if (fullAt > now) this.#table.take(this.#lo, this.#hi, fullAt - now, burstMs, now)
+  }
+}
+
+export function rateLimitChecks(place: Place, tools: CompileTools): Check[] {
+  return place.levels.flatMap(({ scope, policies }) =>
+    (policies.rateLimits ?? []).map((limit) => new RateLimitCheck(limit, scope, place, tools)),
+  )
+}

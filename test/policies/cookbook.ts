@@ -1,0 +1,101 @@
+// The configuration of a page of docs/policies, running: a gateway on free ports before a host whose actors answer whatever
+// comes, and clients of it. Only ports, addresses and the state folder differ from what the page says.
+import { readFileSync } from 'node:fs'
+import { loadSettingsText } from '../../config/settings-from-yaml.ts'
+import type { Settings } from '../../config/settings.ts'
+import { type RunningGateway, startGateway } from '../../gateway/io/process.ts'
+import { type Channel, type Client, connect, json, type Refused } from '../../sdk/client/index.ts'
+import { type Host, service, startHost } from '../../sdk/host/index.ts'
+import { portOf, scratchFolder, type Test } from '../gateway/io/started.ts'
+
+const DEADLINE_MS = 10_000
+
+/** The first configuration of a page, as it stands there. */
+export function pageText(page: string): string {
+  const text = readFileSync(new URL(`../../docs/policies/${page}.md`, import.meta.url), 'utf8')
+  return /^```yaml\n(.*?)^```$/ms.exec(text)![1]
+}
+
+export function settingsOf(t: Test, yaml: string): Settings {
+  const { settings, problems } = loadSettingsText(yaml, { file: 'page', directory: '.' }, {})
+  if (settings === undefined) throw new Error(problems.map(({ what }) => what).join('; '))
+  const changed = structuredClone(settings)
+  changed.stateDir = scratchFolder(t)
+  changed.log = { level: 'silent', format: 'json' }
+  changed.admin.port = 0
+  for (const listener of changed.listeners) listener.port = 0
+  return changed
+}
+
+export class Cookbook {
+  readonly running: RunningGateway
+  readonly host: Host
+  /** Routes of the messages that the actors have got. */
+  readonly got: string[]
+  readonly #t: Test
+
+  constructor(t: Test, running: RunningGateway, host: Host, got: string[]) {
+    this.#t = t
+    this.running = running
+    this.host = host
+    this.got = got
+  }
+
+  /** How often a policy of this name has said so. */
+  count(name: string, verdict: number, mode: 'enforced' | 'observed' = 'enforced'): number {
+    let sum = 0
+    for (const count of this.running.gateway.policing.counts.all()) {
+      if (count.name === name || `${count.policy} ${count.scope}` === name) sum += count[mode][verdict]
+    }
+    return sum
+  }
+
+  async player(user: string, actor = 'room', serviceName = 'arena'): Promise<Player> {
+    const port = portOf(this.running, 'tcp')
+    const client = connect({ gateways: [`tcp://127.0.0.1:${port}`], token: user, codec: json })
+    this.#t.teardown(() => client.close())
+    await client.ready()
+    return new Player(client, client.actor(serviceName, actor))
+  }
+}
+
+/** Starts what a page says; `routes` are those that the actors know, each answering what it gets. */
+export async function cookbook(t: Test, yaml: string, routes: string[], serviceName = 'arena'): Promise<Cookbook> {
+  const got: string[] = []
+  const handlers = Object.fromEntries(
+    routes.map((route) => [
+      route,
+      (_ctx: unknown, payload: unknown) => {
+        got.push(route)
+        return payload
+      },
+    ]),
+  )
+  const definition = service(serviceName, { keys: 'any', routes: handlers })
+  const host = await startHost({ name: 'local', listen: '127.0.0.1:0', services: [definition], codec: json })
+  t.teardown(() => host.close())
+  const settings = settingsOf(t, yaml)
+  for (const each of settings.hosts) each.address = host.address
+  const running = await startGateway(settings)
+  t.teardown(() => running.close())
+  return new Cookbook(t, running, host, got)
+}
+
+export class Player {
+  readonly client: Client
+  readonly room: Channel
+  readonly refused: Refused[] = []
+
+  constructor(client: Client, room: Channel) {
+    this.client = client
+    this.room = room
+    room.on('refused', (refused) => this.refused.push(refused))
+  }
+
+  /** Waits for the answers of all, in whatever way they end. */
+  async calls(route: string, payloads: unknown[]): Promise<string[]> {
+    const calls = payloads.map((payload) => this.room.call(route, payload, { timeoutMs: DEADLINE_MS }))
+    const ends = await Promise.allSettled(calls)
+    return ends.map((end) => (end.status === 'fulfilled' ? 'ok' : (end.reason as Error).name))
+  }
+}
