@@ -40,6 +40,8 @@ export type Profile = {
   /** Share of messages on a route with a tight rate limit. */
   refusedShare: number
   recoverableGroups: boolean
+  /** Circuit breakers and limits of requests under way, tight enough to refuse often. */
+  guarded: boolean
 }
 
 export function drawProfile(random: Random): Profile {
@@ -79,5 +81,6 @@ export function drawProfile(random: Random): Profile {
     slowMailbox: random.pick([0, 0, 0.05, 0.3]),
     refusedShare: random.pick([0, 0.1, 0.4]),
     recoverableGroups: random.chance(0.5),
+    guarded: random.chance(0.4),
   }
 }

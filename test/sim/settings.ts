@@ -1,7 +1,23 @@
 // The gateway settings of a simulated system: real defaults with time-outs that fit into a minute of virtual time. The
 // order of rule O1 holds here too: two heartbeats, the longest back-off and parkMax stay below keep.
-import type { Settings } from '../../config/settings.ts'
+import type { BreakerSettings, Settings } from '../../config/settings.ts'
 import type { Profile } from './profile.ts'
+
+/** Opens after a little trouble, and tries again soon. */
+const breaker: BreakerSettings = {
+  isObserved: false,
+  errorRate: 0.3,
+  slowRate: 1,
+  slowAfterMs: Infinity,
+  consecutiveFailures: 4,
+  volume: 6,
+  windowMs: 4000,
+  openMs: 400,
+  openMsMax: 1500,
+  probes: 1,
+}
+
+const concurrency = { isObserved: false, max: 4, isAdaptive: true, min: 2 }
 
 export function defaultSettings(profile: Profile, name: string): Settings {
   return {
@@ -13,14 +29,17 @@ export function defaultSettings(profile: Profile, name: string): Settings {
       security: 'none' as const,
       weight: 100,
       labels: {},
+      breaker: profile.guarded ? breaker : undefined,
     })),
     services: [
-      { name: 'arena', keys: 'any', whenAway: 'park' },
+      { name: 'arena', keys: 'any', whenAway: 'park', breaker: profile.guarded ? breaker : undefined },
       { name: 'self', keys: 'user', whenAway: 'reject' },
     ],
     routes: [
       { match: 'arena.limited', service: 'arena', rate: { perSecond: 4, burst: 3 } },
-      { match: 'arena.*', service: 'arena' },
+      profile.guarded
+        ? { match: 'arena.*', service: 'arena', breaker: { ...breaker, slowRate: 0.3, slowAfterMs: 150 }, concurrency }
+        : { match: 'arena.*', service: 'arena' },
       { match: 'self.*', service: 'self' },
     ],
     auth: { kind: 'development' },
