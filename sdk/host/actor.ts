@@ -4,12 +4,14 @@ import { code, codeName } from '../../protocols/codes.ts'
 import type { Item } from '../../protocols/session/outbox.ts'
 import { SkewerError } from '../error.ts'
 import type { Outgoing } from './outgoing.ts'
+import type { KeptAnswers } from './answers.ts'
 import { Binding } from './binding.ts'
 import type { Caller, Context } from './context.ts'
 import type { DirectChannel } from './direct-channel.ts'
 import type { HostCore } from './core.ts'
 import type { Group } from './groups.ts'
 import { HookJob } from './jobs.ts'
+import type { LooseCall } from './loose.ts'
 import { Mailbox } from './mailbox.ts'
 import type { Timed } from './schedule.ts'
 import type { Service } from './service.ts'
@@ -31,7 +33,9 @@ export class Actor implements Timed {
   /** Channels of other actors of this host that reach this one directly. */
   readonly incoming: Set<DirectChannel> = new Set()
   /** Loose calls that wait or run here. */
-  looseCount = 0
+  readonly loose: Set<LooseCall> = new Set()
+  /** Of calls with an idempotency key; made with the first one (H1). */
+  answers: KeptAnswers | undefined
   /** Highest epoch minted for this actor as the client end of channels to others (P6). */
   epoch = 0
   #isStopping = false
@@ -114,7 +118,7 @@ export class Actor implements Timed {
   // ---- its end ----
 
   get isIdle(): boolean {
-    if (!this.mailbox.isIdle || this.timers.size > 0) return false
+    if (!this.mailbox.isIdle || this.timers.size > 0 || this.answers?.isEmpty === false) return false
     for (const binding of this.bindings.values()) if (!binding.isOver) return false
     for (const channel of this.channels.values()) if (!channel.isQuiet) return false
     return true
@@ -165,6 +169,9 @@ export class Actor implements Timed {
     for (const timer of [...this.timers]) timer.cancel()
     for (const group of [...this.groups.values()]) group.end()
     this.mailbox.close()
+    for (const call of this.loose) call.actorStopped(now)
+    this.loose.clear()
+    this.answers?.end()
     this.host.schedule.remove(this)
     this.host.actorStopped(this)
     this.host.settings.onEvent({ event: 'actor_stopped', service: this.service.name, key: this.key })

@@ -30,6 +30,8 @@ export interface MessageSource extends Caller {
   readonly isKicked: boolean
   /** The message leaves the mailbox. */
   started(job: MessageJob): void
+  /** Its handler is called next. */
+  running?(): void
   /** Its one end: the reply where it is a request, and the number where it has one. */
   settle(message: Incoming, code: number, payload: Uint8Array, now: number): void
 }
@@ -66,6 +68,7 @@ export class MessageJob implements Job {
       return this.#done(code.invalid_payload, EMPTY, now)
     }
     host.counters.handled++
+    source.running?.()
     return handler(new Context(actor, source, message), payload)
   }
 

@@ -8,6 +8,8 @@ import type { Incoming, Outcome } from '../../protocols/session/channel-end.ts'
 import { laneKind } from '../../protocols/wire/lane-frames.ts'
 import { SkewerError } from '../error.ts'
 import type { Actor } from './actor.ts'
+import type { Answer } from './answers.ts'
+import { KeptAnswers } from './answers.ts'
 import type { HostCore } from './core.ts'
 import type { MessageSource } from './jobs.ts'
 import { MessageJob } from './jobs.ts'
@@ -22,10 +24,8 @@ const MADE_MAX = 16_384
 const EMPTY: Uint8Array = new Uint8Array(0)
 const NO_LABELS: Labels = {}
 
-type Answer = (code: number, payload: Uint8Array) => void
-
 /** One call that came in. */
-class LooseCall implements MessageSource {
+export class LooseCall implements MessageSource {
   readonly actor: Actor
   readonly isKicked = false
   readonly session: string
@@ -33,9 +33,14 @@ class LooseCall implements MessageSource {
   readonly address: string
   readonly labels = NO_LABELS
   readonly idempotencyKey: string
-  readonly #answer: Answer
+  readonly #answer: (code: number, payload: Uint8Array, hasRun: boolean, now: number) => void
+  #hasRun = false
 
-  constructor(actor: Actor, a: LinkLoose, answer: Answer) {
+  constructor(
+    actor: Actor,
+    a: LinkLoose,
+    answer: (code: number, payload: Uint8Array, hasRun: boolean, now: number) => void,
+  ) {
     this.actor = actor
     this.session = a.session
     this.user = a.user
@@ -46,10 +51,19 @@ class LooseCall implements MessageSource {
 
   started(): void {}
 
-  settle(_message: Incoming, why: number, payload: Uint8Array): void {
-    this.actor.looseCount--
-    if (payload.length > this.actor.host.settings.looseReplyBytesMax) this.#answer(code.too_large, EMPTY)
-    else this.#answer(why, payload)
+  running(): void {
+    this.#hasRun = true
+  }
+
+  settle(_message: Incoming, why: number, payload: Uint8Array, now: number): void {
+    this.actor.loose.delete(this)
+    const isTooLarge = payload.length > this.actor.host.settings.looseReplyBytesMax
+    this.#answer(isTooLarge ? code.too_large : why, isTooLarge ? EMPTY : payload, this.#hasRun, now)
+  }
+
+  /** The actor is gone: what waits has certainly not run, what was running may have. */
+  actorStopped(now: number): void {
+    this.#answer(this.#hasRun ? code.unknown : code.busy, EMPTY, this.#hasRun, now)
   }
 }
 
@@ -126,11 +140,30 @@ export class Loose {
   }
 
   #enter(actor: Actor, a: LinkLoose, deadlineAt: number, answer: Answer): void {
-    if (actor.looseCount >= PER_ACTOR_MAX) {
-      answer(code.busy, EMPTY)
+    if (a.idempotencyKey === '') {
+      this.#push(actor, a, deadlineAt, answer)
       return
     }
-    actor.looseCount++
+    actor.answers ??= new KeptAnswers(actor)
+    const { answers } = actor
+    const kept = answers.take(a, answer)
+    if (kept === undefined) return
+    this.#push(actor, a, deadlineAt, (why, payload, hasRun, now) => {
+      kept.hasRun = hasRun
+      answers.settle(kept, why, payload, now)
+    })
+  }
+
+  #push(
+    actor: Actor,
+    a: LinkLoose,
+    deadlineAt: number,
+    answer: (code: number, payload: Uint8Array, hasRun: boolean, now: number) => void,
+  ): void {
+    if (actor.loose.size >= PER_ACTOR_MAX) {
+      answer(code.busy, EMPTY, false, this.#host.now)
+      return
+    }
     const message: Incoming = {
       kind: laneKind.request,
       number: 0,
@@ -143,7 +176,9 @@ export class Loose {
       offset: 0,
       payload: a.payload,
     }
-    actor.mailbox.push(new MessageJob(new LooseCall(actor, a, answer), message))
+    const call = new LooseCall(actor, a, answer)
+    actor.loose.add(call)
+    actor.mailbox.push(new MessageJob(call, message))
   }
 
   /** Makes a call for an actor; throws where it cannot even leave. `done` is called once. */

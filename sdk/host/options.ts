@@ -50,6 +50,8 @@ export type HostOptions = {
   frameBytesMax?: number
   /** Largest reply to a loose call (W1). Default 1 MiB. */
   looseReplyBytesMax?: number
+  /** How long an actor keeps what it has answered to a call with an idempotency key (H1). Default 10 min. */
+  answersKeptMs?: number
   /** Told of everything that happens and is no message; must not throw. */
   onEvent?: (event: HostEvent) => void
 }
@@ -93,6 +95,7 @@ export type HostSettings = {
   linkBytesMax: number
   frameBytesMax: number
   looseReplyBytesMax: number
+  answersKeptMs: number
   onEvent: (event: HostEvent) => void
 }
 
@@ -119,6 +122,7 @@ export function hostSettings(o: HostOptions): HostSettings {
     linkBytesMax: o.linkBytesMax ?? KIB * KIB,
     frameBytesMax: o.frameBytesMax ?? 4 * KIB * KIB,
     looseReplyBytesMax: o.looseReplyBytesMax ?? KIB * KIB,
+    answersKeptMs: o.answersKeptMs ?? 600 * SECOND_MS,
     onEvent: o.onEvent ?? (() => {}),
   }
 }

@@ -335,3 +335,25 @@ t.test('a drain answers what is under way, and closes behind it', async (t) => {
   t.match(await slow, { status: 200, text: '"done"', headers: { connection: 'close' } })
   await drained
 })
+
+t.test('H1: a call that is repeated with its key runs once', async (t) => {
+  let runs = 0
+  let letGo = () => {}
+  const { port, sharedPort } = await httpGateway(t, {
+    'arena.buy': (_, payload) => {
+      runs++
+      return new Promise((resolve) => {
+        letGo = () => resolve({ bought: payload, runs })
+      })
+    },
+  })
+  const buy = (at: number, body: string, timeout = '5000') =>
+    ask(at, '/call/arena.buy', 'ana', { body, headers: { 'idempotency-key': '"k-1"', 'skewer-timeout': timeout } })
+  t.match(await buy(port, '"sword"', '50'), { status: 504 }, 'nobody knows whether it ran')
+  const joined = buy(sharedPort, '"sword"')
+  t.match(await buy(port, '"shield"'), { status: 422, json: { name: 'key_reused' } })
+  letGo()
+  t.match(await joined, { status: 200, text: '{"bought":"sword","runs":1}' })
+  t.match(await buy(port, '"sword"'), { status: 200, text: '{"bought":"sword","runs":1}' })
+  t.equal(runs, 1)
+})

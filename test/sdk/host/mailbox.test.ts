@@ -296,11 +296,11 @@ t.test('loose calls run like requests, outside all channels, and are bounded at 
       key: 'room',
       route,
       deadlineMs: 1000,
-      idempotencyKey: 'k1',
+      idempotencyKey: '',
       payload: utf8('hi'),
       ...more,
     })
-  call(1, 'echo.ask')
+  call(1, 'echo.ask', { idempotencyKey: 'k1' })
   call(2, 'echo.none')
   call(3, 'echo.ask', { service: 'chess' })
   g.deliver()
