@@ -6,6 +6,7 @@ import type { Carrier, CarrierEvents, GatewayEnvironment, GatewayEvent } from '.
 import type { Due } from './clock.ts'
 import type { Connection, Pipe } from './network.ts'
 import { open, seal, simHmac } from './sealing.ts'
+import { UdpPort } from './udp-port.ts'
 import type { World } from './world.ts'
 
 class SimCarrier implements Carrier {
@@ -54,6 +55,7 @@ export class GatewayNode {
   readonly #world: World
   readonly #settings: Settings
   #connections: Set<Connection> = new Set()
+  #udp: UdpPort | undefined
   #timer: Due | undefined
   #flushDue = false
   #life = 0
@@ -106,8 +108,22 @@ export class GatewayNode {
     }
     this.#flushDue = false
     this.core = new Gateway(this.#settings, env, { numberBits: world.profile.numberBits })
+    if (world.profile.udp !== undefined) this.#udp = this.#openUdp(life)
     world.trace(() => `${this.name} started`)
     this.poke()
+  }
+
+  #openUdp(life: number): UdpPort {
+    return new UdpPort(this.#world, {
+      name: this.name,
+      whenRunning: (run) => this.#whenRunning(life, run),
+      accept: (carrier, now) => this.core!.accept(carrier, now),
+    })
+  }
+
+  /** Conversations over UDP that are open. */
+  get udpConnections(): number {
+    return this.#udp?.connections ?? 0
   }
 
   /** kill -9: whatever was in flight is delivered up to a random byte, peers learn of it late or never. */
@@ -119,6 +135,8 @@ export class GatewayNode {
     this.isFrozen = false
     this.#world.clock.cancel(this.#timer)
     this.#timer = undefined
+    this.#udp?.kill()
+    this.#udp = undefined
     for (const connection of this.#connections) connection.cut(0.1)
     this.#connections.clear()
     this.#world.trace(() => `${this.name} killed`)

@@ -59,6 +59,7 @@ async function many(count: number, first: number, jobs: number): Promise<void> {
   const failed: SeedResult[] = []
   let virtualSeconds = 0
   let messages = 0
+  let datagrams = 0
   let done = 0
   const started = performance.now()
   let isStopping = false
@@ -85,6 +86,7 @@ async function many(count: number, first: number, jobs: number): Promise<void> {
           done++
           virtualSeconds += result.virtualSeconds
           messages += result.messages
+          datagrams += result.datagrams
           if (result.failure !== '') {
             failed.push(result)
             if (!values.json) console.log(`seed ${result.seed} failed: ${result.failure}`)
@@ -98,6 +100,7 @@ async function many(count: number, first: number, jobs: number): Promise<void> {
             failure: `the process ended with ${exitCode}`,
             virtualSeconds: 0,
             messages: 0,
+            datagrams: 0,
             faults: {},
           })
           isStopping = true
@@ -115,12 +118,13 @@ async function many(count: number, first: number, jobs: number): Promise<void> {
         failed: failed.length,
         virtualSeconds: Math.round(virtualSeconds),
         messages,
+        datagrams,
         failures: failed,
       }),
     )
   } else {
     console.log(
-      `${done} seeds, ${failed.length} failed, ${Math.round(virtualSeconds)} virtual seconds, ${messages} messages, in ${seconds.toFixed(0)} s`,
+      `${done} seeds, ${failed.length} failed, ${Math.round(virtualSeconds)} virtual seconds, ${messages} messages, ${datagrams} datagrams, in ${seconds.toFixed(0)} s`,
     )
   }
   process.exit(failed.length > 0 ? 1 : 0)

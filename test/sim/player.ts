@@ -8,14 +8,16 @@ import { laneKind } from '../../protocols/wire/lane-frames.ts'
 import { ClientCore } from '../../sdk/client/core.ts'
 import type { CoreChannel } from '../../sdk/client/core-channel.ts'
 import type { ClientSink } from '../../sdk/client/options.ts'
+import type { ClientWire, WireEvents } from './client-wire.ts'
+import { DatagramWire, StreamWire } from './client-wire.ts'
 import type { Due } from './clock.ts'
 import { idOf, payloadOf } from './host-node.ts'
 import { Violation } from './ledger.ts'
-import type { Connection } from './network.ts'
 import { simHmac } from './sealing.ts'
 import type { World } from './world.ts'
 
 const encoder = new TextEncoder()
+const NO_BINDING = new Uint8Array(0)
 
 export class Player implements ClientSink {
   readonly user: string
@@ -25,7 +27,7 @@ export class Player implements ClientSink {
   hadSecondProcess = false
   readonly rooms: Map<string, CoreChannel> = new Map()
   readonly #world: World
-  #connections: Map<number, Connection> = new Map()
+  #wires: Map<number, ClientWire> = new Map()
   #timer: Due | undefined
   #flushDue = false
   #lanes: WeakMap<ChannelEnd, { key: string; sent: number }> = new WeakMap()
@@ -53,13 +55,13 @@ export class Player implements ClientSink {
         random: () => world.random.unit(),
         hmac: simHmac,
         dial: (connection, address) => this.#dial(connection, address),
-        write: (connection, bytes) => this.#connections.get(connection)?.toB.write(bytes),
+        write: (connection, bytes) => this.#wires.get(connection)?.write(bytes),
+        writeDatagram: (connection, frame) => this.#wires.get(connection)?.writeDatagram(frame) ?? false,
         closeConnection: (connection) => {
-          const it = this.#connections.get(connection)
-          this.#connections.delete(connection)
-          it?.end(it.toB, it.toA)
+          this.#wires.get(connection)?.close()
+          this.#wires.delete(connection)
         },
-        queuedBytes: (connection) => this.#connections.get(connection)?.toB.queuedBytes() ?? 0,
+        queuedBytes: (connection) => this.#wires.get(connection)?.queuedBytes() ?? 0,
         scheduleFlush: () => {
           if (this.#flushDue) return
           this.#flushDue = true
@@ -88,24 +90,29 @@ export class Player implements ClientSink {
     const world = this.#world
     world.clock.after(1 + world.random.unit() * world.profile.latencyMs, () => {
       if (this.isDead) return
-      const made = world.connectToGateway(this, address)
-      if (made === undefined) {
-        this.core.lost(connection, this.#now)
-      } else {
-        this.#connections.set(connection, made)
-        made.toA.side = {
-          receive: (bytes) => this.#step(() => this.core.receive(connection, bytes, this.#now)),
-          drained: () => this.#step(() => this.core.drained(connection, this.#now)),
-          closed: () => {
-            this.#connections.delete(connection)
-            this.#step(() => this.core.lost(connection, this.#now))
-          },
-        }
-        made.toA.wake()
-        this.core.opened(connection, new Uint8Array(0), this.#now)
-      }
+      const wire = world.connectToGateway(this, address, this.#eventsOf(connection))
+      if (wire === undefined) this.core.lost(connection, this.#now)
+      else this.#wires.set(connection, wire)
+      // A stream stands at once; a line over datagrams says when it does.
+      if (wire instanceof StreamWire) this.core.opened(connection, NO_BINDING, this.#now)
       this.poke()
     })
+  }
+
+  #eventsOf(connection: number): WireEvents {
+    const isOurs = () => this.#wires.has(connection)
+    const tell = (run: () => void) => this.#step(() => isOurs() && run())
+    return {
+      opened: (binding) => tell(() => this.core.opened(connection, binding, this.#now)),
+      receive: (bytes) => tell(() => this.core.receive(connection, bytes, this.#now)),
+      receiveDatagram: (frame) => tell(() => this.core.receiveDatagram(connection, frame, this.#now)),
+      drained: () => tell(() => this.core.drained(connection, this.#now)),
+      closed: () =>
+        tell(() => {
+          this.#wires.delete(connection)
+          this.core.lost(connection, this.#now)
+        }),
+    }
   }
 
   #step(run: () => void): void {
@@ -131,18 +138,27 @@ export class Player implements ClientSink {
   die(): void {
     this.isDead = true
     for (const key of this.#laneKeys) this.#world.ledger.orphan(key)
-    for (const connection of this.#connections.values()) connection.cut(0.2)
-    this.#connections.clear()
+    for (const wire of this.#wires.values()) wire.cut(1)
+    this.#wires.clear()
     this.#world.clock.cancel(this.#timer)
   }
 
   /** Breaks the connections under it. */
   cut(lostClose: number): void {
-    for (const connection of this.#connections.values()) connection.cut(lostClose)
+    for (const wire of this.#wires.values()) wire.cut(lostClose)
   }
 
-  connections(): Connection[] {
-    return [...this.#connections.values()]
+  wires(): ClientWire[] {
+    return [...this.#wires.values()]
+  }
+
+  /** Its address changes under its datagrams; half of the time it knows. */
+  rebind(): void {
+    for (const wire of this.#wires.values()) {
+      if (!(wire instanceof DatagramWire)) continue
+      if (this.#world.random.chance(0.5)) wire.rebind()
+      else wire.move()
+    }
   }
 
   hop(): void {

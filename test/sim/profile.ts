@@ -1,7 +1,8 @@
 // What a seed runs: the size of the system, its limits and its weather. Half of the seeds count with 5 or 6 bits and
 // windows of 8, so that numbers wrap and truncated ones collide (N2); faults are drawn per seed, so that each kind of
 // trouble also occurs alone.
-import type { Random } from './random.ts'
+import type { DatagramWeather } from './datagram-network.ts'
+import { Random } from './random.ts'
 
 export type Profile = {
   numberBits: number
@@ -42,6 +43,25 @@ export type Profile = {
   recoverableGroups: boolean
   /** Circuit breakers and limits of requests under way, tight enough to refuse often. */
   guarded: boolean
+  /** Gateways have a UDP port, too, and players use it. */
+  udp: UdpProfile | undefined
+}
+
+export type UdpProfile = {
+  /** Inside Noise, or plain for existing clients. */
+  isSealed: boolean
+  /** Nobody uses anything else. */
+  isAlone: boolean
+  preset: 'fast' | 'normal'
+  weather: DatagramWeather
+  faults: {
+    /** A NAT forgets, or a player changes networks. */
+    rebind: number
+    /** Somebody sends again what he has heard, from anywhere. */
+    replay: number
+    /** Somebody sends what he has made up. */
+    forge: number
+  }
 }
 
 export function drawProfile(random: Random): Profile {
@@ -82,5 +102,34 @@ export function drawProfile(random: Random): Profile {
     refusedShare: random.pick([0, 0.1, 0.4]),
     recoverableGroups: random.chance(0.5),
     guarded: random.chance(0.4),
+    udp: undefined,
+  }
+}
+
+/** From a stream of luck of its own: what else a seed draws stays as it was before there was UDP. */
+export function drawUdp(seed: number, latencyMs: number): UdpProfile | undefined {
+  const random = new Random(seed ^ 0x0dd5eed)
+  if (random.chance(0.6)) return undefined
+  const maybe = (share: number, low: number, high: number) =>
+    random.chance(share) ? random.between(low, high) : Infinity
+  const isSealed = random.chance(0.8)
+  const isBad = random.chance(0.7)
+  return {
+    isSealed,
+    isAlone: random.chance(0.6),
+    preset: random.chance(0.7) ? 'fast' : 'normal',
+    weather: {
+      loss: isBad ? random.pick([0.01, 0.05, 0.2]) : 0,
+      twice: random.pick([0, 0, 0.05]),
+      // Plain KCP cannot know what was damaged, as little as plain TCP (S1).
+      corrupt: isSealed ? random.pick([0, 0.01, 0.05]) : 0,
+      latencyMs,
+      jitterMs: random.pick([0, 5, 60]),
+    },
+    faults: {
+      rebind: maybe(0.7, 300, 4000),
+      replay: isSealed ? maybe(0.5, 100, 1000) : Infinity,
+      forge: maybe(0.3, 200, 2000),
+    },
   }
 }

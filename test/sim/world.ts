@@ -1,14 +1,18 @@
 // The simulated system: gateways, hosts and players on one clock, and the weather of a seed.
 import { cell } from '../../gateway/counters.ts'
+import type { ClientWire, WireEvents } from './client-wire.ts'
+import { DatagramWire, StreamWire } from './client-wire.ts'
 import { Clock } from './clock.ts'
+import { DatagramNetwork } from './datagram-network.ts'
 import { GatewayNode } from './gateway-node.ts'
 import { HostNode } from './host-node.ts'
 import { Ledger, Violation } from './ledger.ts'
 import type { Conditions } from './network.ts'
 import { Connection } from './network.ts'
 import { Player } from './player.ts'
-import type { Profile } from './profile.ts'
+import type { Profile, UdpProfile } from './profile.ts'
 import type { Random } from './random.ts'
+import { lineOptionsOf } from './udp-sides.ts'
 import { defaultSettings } from './settings.ts'
 
 const QUIET_WITHIN_MS = 90_000
@@ -18,11 +22,14 @@ const EVENTS_MAX = 100_000
 /** Timers that a link, an actor or a lingering record may have at rest. */
 const TIMERS_PER_HOST = 6
 
+const CALM = { loss: 0, twice: 0, corrupt: 0, latencyMs: 1, jitterMs: 0 }
+
 export class World {
   readonly clock = new Clock()
   readonly ledger = new Ledger()
   readonly profile: Profile
   readonly random: Random
+  readonly datagrams: DatagramNetwork
   readonly faults: Record<string, number> = {}
   /** Nobody sends any more. */
   isQuiet = false
@@ -43,6 +50,7 @@ export class World {
     this.profile = profile
     this.random = random
     this.#trace = trace
+    this.datagrams = new DatagramNetwork(this.clock, random, profile.udp?.weather ?? CALM)
   }
 
   trace(line: () => string): void {
@@ -60,7 +68,9 @@ export class World {
     const all: string[] = []
     for (let i = 0; i < this.profile.gateways; i++) {
       const name = `g${((first + i) % this.profile.gateways) + 1}`
-      all.push(`tcp:${name}`, `ws:${name}`)
+      const { udp } = this.profile
+      if (udp !== undefined) all.push(`kcp:${name}`)
+      if (udp?.isAlone !== true) all.push(`tcp:${name}`, `ws:${name}`)
     }
     return all
   }
@@ -94,14 +104,16 @@ export class World {
     return { latencyMs, jitterMs, fragmentation, bytesPerSecond: Infinity }
   }
 
-  connectToGateway(player: Player, address: string): Connection | undefined {
+  connectToGateway(player: Player, address: string, events: WireEvents): ClientWire | undefined {
     const [transport, name] = address.split(':')
+    // Nobody says that nobody is there.
+    if (transport === 'kcp') return new DatagramWire(this, lineOptionsOf(this, name), events)
     const gateway = this.#gateways.find((g) => g.name === name)
     if (gateway?.core === undefined) return undefined
     const connection = new Connection(this.clock, this.random, this.#conditions())
     this.#clientLinks.add(connection)
     gateway.accept(connection, transport, player.name)
-    return connection
+    return new StreamWire(this, connection, events)
   }
 
   connectToHost(_gateway: GatewayNode, name: string): Connection | undefined {
@@ -234,13 +246,7 @@ export class World {
     )
     this.#every(f.slowReader, 'slowReader', () => {
       const player = random.pick(this.#alive())
-      for (const connection of player.connections()) {
-        connection.toA.isPaused = true
-        clock.after(random.between(500, 6000), () => {
-          connection.toA.isPaused = false
-          connection.toA.wake()
-        })
-      }
+      for (const wire of player.wires()) wire.stall(random.between(500, 6000))
     })
     this.#every(f.secondProcess, 'secondProcess', () => {
       const first = random.pick(this.#alive())
@@ -263,12 +269,36 @@ export class World {
         if (random.chance(0.7)) first.die()
       })
     })
+    if (this.profile.udp !== undefined) this.#startUdpFaults(this.profile.udp)
     this.#every(f.garbage, 'garbage', () => {
       const gateway = random.pick(this.#gateways)
       if (gateway.core === undefined) return
       const connection = new Connection(clock, random, this.#conditions())
       gateway.accept(connection, 'tcp', 'stranger')
       for (let i = 0; i < 5; i++) connection.toB.write(random.bytes(random.between(1, 200)))
+    })
+  }
+
+  #startUdpFaults({ faults, isSealed }: UdpProfile): void {
+    const { random, datagrams } = this
+    const stranger = () => `203.0.113.${random.between(1, 200)} ${random.between(1024, 65_535)}`
+    this.#every(faults.rebind, 'rebind', () => random.pick(this.#alive()).rebind())
+    this.#every(faults.replay, 'replay', () => {
+      for (let i = random.between(1, 20); i > 0 && datagrams.overheard.length > 0; i--) {
+        const { to, bytes } = random.pick(datagrams.overheard)
+        datagrams.inject(stranger(), to, bytes)
+      }
+    })
+    this.#every(faults.forge, 'forge', () => {
+      const gateway = random.pick(this.#gateways).name
+      for (let i = random.between(1, 20); i > 0; i--) {
+        // Made up, or, of what is sealed, changed.
+        const bytes = random.bytes(random.between(0, 1232))
+        const heard =
+          datagrams.overheard.length > 0 && isSealed ? random.pick(datagrams.overheard).bytes.slice() : bytes
+        if (heard.length > 0) heard[random.between(0, heard.length - 1)] ^= 1 << random.between(0, 7)
+        datagrams.inject(stranger(), gateway, heard)
+      }
     })
   }
 
@@ -286,6 +316,7 @@ export class World {
       connection.toA.isPaused = false
       connection.toA.wake()
     }
+    this.datagrams.weather = CALM
     for (const gateway of this.#gateways) if (gateway.core === undefined) gateway.start()
     for (const host of this.#hosts) if (host.core === undefined) host.start()
   }
@@ -363,6 +394,8 @@ export class World {
     for (const gateway of this.#gateways) {
       const sessions = gateway.core?.sessions() ?? []
       if (sessions.length > 0) throw new Violation(`${gateway.name} still has ${sessions.length} sessions`)
+      if (gateway.udpConnections > 0)
+        throw new Violation(`${gateway.name} still has ${gateway.udpConnections} conversations`)
       const { core } = gateway
       if (core === undefined) continue
       const { cells } = core.counters
