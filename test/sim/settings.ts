@@ -6,12 +6,12 @@ import type { Profile } from './profile.ts'
 /** Opens after a little trouble, and tries again soon. */
 const breaker: BreakerSettings = {
   isObserved: false,
-  errorRate: 0.3,
+  errorRate: 0.25,
   slowRate: 1,
   slowAfterMs: Infinity,
-  consecutiveFailures: 4,
-  volume: 6,
-  windowMs: 4000,
+  consecutiveFailures: 3,
+  volume: 4,
+  windowMs: 1000,
   openMs: 400,
   openMsMax: 1500,
   probes: 1,
@@ -38,7 +38,7 @@ export function defaultSettings(profile: Profile, name: string): Settings {
     routes: [
       { match: 'arena.limited', service: 'arena', rate: { perSecond: 4, burst: 3 } },
       profile.guarded
-        ? { match: 'arena.*', service: 'arena', breaker: { ...breaker, slowRate: 0.3, slowAfterMs: 150 }, concurrency }
+        ? { match: 'arena.*', service: 'arena', breaker: { ...breaker, slowRate: 0.25, slowAfterMs: profile.latencyMs }, concurrency }
         : { match: 'arena.*', service: 'arena' },
       { match: 'self.*', service: 'self' },
     ],
