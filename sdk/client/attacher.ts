@@ -238,7 +238,7 @@ export class Attacher {
         if (active?.isBlocked) own = Math.max(own, this.#core.now + BLOCKED_MS)
       } else if (channel.state === 'apart') {
         if (active !== undefined) own = Math.min(own, channel.line.retryAt)
-      } else if (dialer.next === undefined) {
+      } else if (!dialer.isMoving) {
         own = Math.min(own, this.#unansweredAt(channel))
       }
       if (own < at) at = own
@@ -255,7 +255,7 @@ export class Attacher {
         if (channel.end.needsTransmit(now) || channel.groups.deadline() <= now) this.#core.wake()
       } else if (channel.state === 'apart') {
         if (dialer.active !== undefined && channel.line.retryAt <= now) this.attach(channel, now)
-      } else if (dialer.next === undefined && this.#unansweredAt(channel) <= now) {
+      } else if (!dialer.isMoving && this.#unansweredAt(channel) <= now) {
         this.#elsewhere(channel, now)
       }
     }

@@ -17,8 +17,11 @@ import type { KcpOptions, Transports } from './transports.ts'
 export type Token = string | Uint8Array
 
 export type ConnectOptions = Omit<ClientOptions, 'addresses' | 'token'> & {
-  /** Addresses of gateways, in the order of preference; the next one is tried when one fails. */
-  gateways: readonly string[]
+  /**
+   * Addresses of gateways, in the order of preference; the next one is tried when one fails. A list in the list is one
+   * gateway with several ways to it, like `['kcp://…', 'wss://…']`: they run a race, the first with a head start.
+   */
+  gateways: readonly (string | readonly string[])[]
   /** What the gateway's authenticator takes; a function is asked for each login and whenever authority has run out. */
   token: Token | (() => Token | Promise<Token>)
   /** How values become payloads: `bytes` (default), `json`, or one of your own; the hosts use the same. */
@@ -62,10 +65,10 @@ export class Client {
   constructor(platform: Platform, options: ConnectOptions) {
     const { gateways, codec = bytes, autoStart = true, handlerDeadlineMs = HANDLER_DEADLINE_MS } = options
     const now = () => this.#driver.now()
-    this.#gateways = gateways.slice()
+    this.#gateways = gateways.flat()
     this.#codec = codec
     this.#sink = new SessionSink({ gateways: this.#gateways, codec, autoStart, handlerDeadlineMs, now })
-    const core = { ...options, addresses: this.#gateways, token: tokenProvider(options.token, now) }
+    const core = { ...options, addresses: gateways, token: tokenProvider(options.token, now) }
     const transports = { ...platform.transports, ...options.transports }
     const { tls, kcp, gatewayKey } = options
     this.#driver = new Driver(platform, transports, { tls, kcp, gatewayKey }, core, this.#sink)
@@ -94,7 +97,7 @@ export class Client {
     return this.#driver.core.rttMs
   }
 
-  /** Index in `gateways` of the one that carries the session; -1 while none does. */
+  /** Index of the address that carries the session, lists in `gateways` counted through; -1 while none does. */
   get gatewayIndex(): number {
     return this.#driver.core.dialer.active === undefined ? -1 : this.#sink.address
   }

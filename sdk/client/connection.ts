@@ -38,7 +38,11 @@ export class ClientConnection implements RouteNumbers, FrameSink {
   generation = 0
   /** What it was resumed with; 0: it logs in. */
   shownGeneration = 0
+  /** The gateway's, once HELLO came. */
+  nonce: Uint8Array | undefined
   isDraining = false
+  /** Nothing was heard for a while though something is owed; another way is looked for. */
+  isSilent = false
   /** A new token was asked for; the TICKET that follows says that it was accepted (T2). */
   isAuthWanted = false
   /** More is queued than lanes may add to. */
@@ -192,6 +196,10 @@ export class ClientConnection implements RouteNumbers, FrameSink {
 
   #heard(now: number): void {
     this.#heardAt = now
+    if (this.isSilent) {
+      this.isSilent = false
+      this.#core.dialer.recovered(this)
+    }
     if (this.state === 'welcomed') this.lostAt = now + 2 * this.heartbeatMs
   }
 

@@ -44,7 +44,6 @@ export class ClientCore {
   user = ''
   /** The newest ticket, in memory only (S4); undefined before the first WELCOME and after the session's end. */
   ticket: Ticket | undefined
-  loginToken: Uint8Array = EMPTY
   /** Smoothed round trip to the gateway in ms; 0 unknown. */
   rttMs = 0
   /** Frames of channels and groups that are not attached here any more. */
@@ -148,6 +147,15 @@ export class ClientCore {
     this.enter(now)
     const it = this.dialer.byId(connection)
     if (it !== undefined) this.dialer.lost(it, text, now)
+    this.wake()
+    this.left()
+  }
+
+  /** Something was written to the connection and nothing is heard of it; may be told again. */
+  stalled(connection: number, now: number): void {
+    this.enter(now)
+    const it = this.dialer.byId(connection)
+    if (it !== undefined) this.dialer.stalled(it, now)
     this.wake()
     this.left()
   }
@@ -262,6 +270,19 @@ export class ClientCore {
     const weight = sample <= this.rttMs * 1.5 ? 1 / 4 : 1 / 32
     this.#serverOffsetMs += (offset - this.#serverOffsetMs) * weight
     this.sink.rtt(this.rttMs)
+  }
+
+  /**
+   * No gateway knows the key that sealed the ticket. As long as a host may keep a channel of the session, the key may still
+   * come (T3); later nothing is left to come back to, and the next connection logs in.
+   */
+  forgetTicket(lastConnectedAt: number, now: number): void {
+    const isKept = now - lastConnectedAt < this.channelSettings.keepMs
+    if (isKept || this.attacher.channels.some((channel) => channel.line.life !== 0n)) return
+    this.ticket = undefined
+    this.session = ''
+    // A pin is sealed for its session.
+    for (const channel of this.attacher.channels) channel.line.pin = EMPTY
   }
 
   /** The session is over and does not come back. */

@@ -1,57 +1,77 @@
-// Which connection, when: the first one and every later one, back-off with full jitter, make before break. At most two
-// connections at a time (a third one waits for nothing: the oldest is closed).
+// Which connection, when: the first one and every later one, back-off with full jitter, make before break. Ways to one
+// gateway run a race (race.ts), gateways follow each other. When a less preferred way has won, the better ones are tried
+// again with growing pauses.
 //
-//   next    dialed, not welcomed yet; once welcomed it is `active`, and every channel attaches there (A3)
+//   race    dialed, not welcomed yet; once welcomed it is `active`, and every channel attaches there (A3)
 //   active  carries the channels
-//   old     was active; stays only for the answers of loose calls, at most 3 s
+//   old     was active; stays only for the answers of loose calls, at most 3 s (a further one waits for nothing)
 import type { Close, Hello, Welcome } from '../../protocols/client/frames.ts'
-import { PROTOCOL_VERSION, writeLogin, writeReauth, writeResume } from '../../protocols/client/frames.ts'
 import { code, codeRows, comesBack } from '../../protocols/codes.ts'
 import { ClientConnection } from './connection.ts'
 import type { ClientCore } from './core.ts'
+import { Greeter, speaksOurVersion } from './greeter.ts'
+import { Probing } from './probing.ts'
+import type { Purpose, RaceOwner } from './race.ts'
+import { Race } from './race.ts'
 
-const RESUME_CONTEXT = new TextEncoder().encode('skewer-resume-1')
 const LINGER_MS = 3000
-/** Time a token provider has. */
-const TOKEN_MS = 30_000
 /** Longest hint of a gateway that is followed. */
 const RETRY_MS_MAX = 30_000
 const HEARTBEAT_MS_MIN = 20
 const HEARTBEAT_MS_MAX = 600_000
 const DOUBLINGS_MAX = 16
 
-export class Dialer {
+export class Dialer implements RaceOwner {
   active: ClientConnection | undefined
-  next: ClientConnection | undefined
   old: ClientConnection | undefined
+  readonly greeter: Greeter
   readonly #core: ClientCore
+  readonly #probing: Probing
+  #race: Race | undefined
   #lastId = 0
   #isWanted = false
   #dialAt = Infinity
-  #dialAddress = 0
+  #dialGateway = 0
+  /** An address that was asked for by itself. */
+  #dialAddress: number | undefined
   /** Attempts since the session was last connected for longer than the longest back-off, over any connections. */
   #attempts = 0
   #connectedSince = Infinity
+  #lastConnectedAt = -Infinity
+  /** By gateway, until when it is left alone: it broke the protocol (CLI-5.2). */
+  #leftUntil: number[] = []
 
   constructor(core: ClientCore) {
     this.#core = core
+    this.greeter = new Greeter(core)
+    this.#probing = new Probing(core)
+  }
+
+  /** The connection that comes next, as far as one can tell. */
+  get next(): ClientConnection | undefined {
+    return this.#race?.runners[0]
   }
 
   get isConnecting(): boolean {
-    return this.next !== undefined
+    return this.#race !== undefined
+  }
+
+  /** Whether the channels are about to go elsewhere; that a better way is looked for does not mean it. */
+  get isMoving(): boolean {
+    return this.#race !== undefined && this.#race.purpose !== 'probe'
   }
 
   byId(id: number): ClientConnection | undefined {
     if (this.active?.id === id) return this.active
-    if (this.next?.id === id) return this.next
-    return this.old?.id === id ? this.old : undefined
+    if (this.old?.id === id) return this.old
+    return this.#race?.runners.find((runner) => runner.id === id)
   }
 
   start(now: number): void {
     if (this.#isWanted) return
     this.#isWanted = true
     this.#attempts = 0
-    this.#dial(this.#dialAddress, now)
+    this.#dial(now)
   }
 
   get isWanted(): boolean {
@@ -62,35 +82,47 @@ export class Dialer {
   stop(why: number, text: string): ClientConnection[] {
     this.#isWanted = false
     this.#dialAt = Infinity
-    const connections = [this.old, this.next, this.active].filter((one) => one !== undefined)
-    this.old = this.next = this.active = undefined
+    this.#probing.stop()
+    const connections = this.#all()
+    this.old = this.active = this.#race = undefined
     for (const connection of connections) if (connection.state !== 'closed') connection.close(why, text)
     return connections
   }
 
   /** Makes a connection to that address, then moves the channels there (make before break). */
   switchTo(address: number, now: number): void {
-    if (!this.#isWanted) {
-      this.#dialAddress = address
-      return
-    }
-    this.#abandonNext()
-    this.#dial(address, now)
+    this.#dialAddress = address
+    this.#dialGateway = this.#core.settings.gatewayOf[address]
+    if (this.#isWanted) this.#dial(now)
   }
 
   /** Moves to another gateway, where there is one. */
   migrate(now: number): boolean {
-    if (this.active === undefined || this.next !== undefined || this.#core.settings.addresses.length < 2) return false
-    this.#dial(this.#after(this.active.address), now)
+    if (this.active === undefined || this.isMoving || this.#core.settings.gateways.length < 2) return false
+    this.#dialGateway = this.#after(this.active.address)
+    this.#dial(now)
     return true
   }
 
   /** The gateway drains: away from it at a random time within the one it gave, so that not all come at once (O1). */
   drain(connection: ClientConnection, withinMs: number, now: number): void {
     connection.isDraining = true
-    if (connection !== this.active || this.next !== undefined || this.#core.settings.addresses.length < 2) return
-    this.#dialAddress = this.#after(connection.address)
+    if (connection !== this.active || this.isMoving || this.#core.settings.gateways.length < 2) return
+    this.#dialGateway = this.#after(connection.address)
     this.#dialAt = now + this.#core.env.random() * Math.min(withinMs, RETRY_MS_MAX)
+  }
+
+  /** Nothing is heard though something is owed: other ways to the gateway, and a fresh one of this kind, are tried. */
+  stalled(connection: ClientConnection, now: number): void {
+    if (connection !== this.active || this.isMoving || this.#core.ticket === undefined) return
+    connection.isSilent = true
+    this.#abandon('the connection beside it is silent')
+    this.#run(this.#waysTo(connection.address), 'rescue', now)
+  }
+
+  /** It is heard again. */
+  recovered(connection: ClientConnection): void {
+    if (connection === this.active && this.#race?.purpose === 'rescue') this.#abandon('the other one is heard again')
   }
 
   /** Full jitter over a doubling range. */
@@ -101,33 +133,25 @@ export class Dialer {
 
   // ---- handshake ----
 
-  #dial(address: number, now: number): void {
+  #dial(now: number): void {
+    const { gateways } = this.#core.settings
+    const addresses = this.#dialAddress === undefined ? gateways[this.#dialGateway] : [this.#dialAddress]
+    this.#probing.isWanted = this.#dialAddress === undefined
+    this.#dialAddress = undefined
     this.#closeOld()
-    this.#dialAt = Infinity
-    this.#dialAddress = address
-    const connection = new ClientConnection(this.#core, ++this.#lastId, address)
-    this.next = connection
-    if (this.#core.ticket !== undefined) {
-      this.#open(connection, now)
-      return
-    }
-    connection.lostAt = now + TOKEN_MS
-    this.#askToken(now, (token, at) => {
-      if (connection.state !== 'token' || this.next !== connection) return
-      if (token === undefined) {
-        connection.state = 'closed'
-        this.#gone(connection, code.login_failed, 'there is no token', 0, at)
-        return
-      }
-      this.#core.loginToken = token
-      this.#open(connection, at)
-    })
+    this.#abandon('another connection is wanted')
+    this.#run(addresses, 'move', now)
   }
 
-  #open(connection: ClientConnection, now: number): void {
-    connection.state = 'dialing'
-    connection.lostAt = now + this.#core.settings.handshakeMs
-    this.#core.env.dial(connection.id, this.#core.settings.addresses[connection.address])
+  #run(addresses: readonly number[], purpose: Purpose, now: number): void {
+    this.#dialAt = Infinity
+    this.greeter.forget()
+    this.#race = new Race(this.#core, this.greeter, this, addresses, purpose)
+    this.#race.start(now)
+  }
+
+  connectionTo(address: number): ClientConnection {
+    return new ClientConnection(this.#core, ++this.#lastId, address)
   }
 
   opened(connection: ClientConnection, binding: Uint8Array): void {
@@ -138,30 +162,20 @@ export class Dialer {
 
   /** HELLO came: the nonce is proved over, or the token shown (A1). */
   hello(connection: ClientConnection, hello: Hello, now: number): void {
-    const core = this.#core
-    if (hello.versionMin > PROTOCOL_VERSION || hello.versionMax < PROTOCOL_VERSION) {
-      connection.close(code.version, '')
-      this.#gone(connection, code.version, 'the gateway speaks other versions of the protocol', 0, now)
-      return
-    }
-    connection.state = 'login'
-    const version = PROTOCOL_VERSION
-    const agent = core.settings.agent
-    const ticket = core.ticket
-    if (ticket === undefined) {
-      writeLogin(connection.writer, { version, token: core.loginToken, agent })
+    if (connection.nonce !== undefined) {
+      this.violated(connection, 'a second HELLO', now)
+    } else if (speaksOurVersion(hello)) {
+      this.#race?.hello(connection, hello.nonce.slice(), now)
     } else {
-      connection.shownGeneration = connection.generation = ticket.generation
-      const proof = core.env.hmac(ticket.secret, RESUME_CONTEXT, hello.nonce, connection.binding)
-      writeResume(connection.writer, { version, proof, ticket: ticket.ticket, agent })
+      connection.close(code.version, '')
+      this.gone(connection, code.version, 'the gateway speaks other versions of the protocol', 0, now)
     }
-    core.wake()
   }
 
   welcomed(connection: ClientConnection, welcome: Welcome, now: number): void {
     const core = this.#core
     const isResumed = connection.shownGeneration > 0
-    if (connection !== this.next || (isResumed && welcome.session !== core.session)) {
+    if (isResumed && welcome.session !== core.session) {
       this.violated(connection, 'a WELCOME to another session', now)
       return
     }
@@ -169,9 +183,12 @@ export class Dialer {
     connection.welcomed(Math.min(HEARTBEAT_MS_MAX, Math.max(HEARTBEAT_MS_MIN, welcome.heartbeatMs)), now)
     const former = this.active
     if (former === undefined) this.#connectedSince = now
-    this.next = undefined
+    const race = this.#race
+    this.#race = undefined
+    race?.end(connection, 'another way was faster')
     this.active = connection
     this.#dialAt = Infinity
+    this.#probing.arrived(connection.address, now)
     core.welcomed(connection, welcome, isResumed, now)
     // Whoever was told may have closed the client from within.
     if (this.active !== connection) return
@@ -181,33 +198,7 @@ export class Dialer {
 
   /** TICKET is not taken while another connection shows the older one: ATTACH there could not name it (T1). */
   get takesTickets(): boolean {
-    return this.next === undefined || this.next.shownGeneration === 0
-  }
-
-  authRequired(connection: ClientConnection, now: number): void {
-    connection.isAuthWanted = true
-    this.#askToken(now, (token) => {
-      if (token === undefined || !connection.isOpen) return
-      writeReauth(connection.writer, token)
-      this.#core.wake()
-    })
-  }
-
-  #askToken(now: number, give: (token: Uint8Array | undefined, now: number) => void): void {
-    const token = this.#core.settings.token
-    if (typeof token !== 'function') {
-      give(token, now)
-      return
-    }
-    let isGiven = false
-    token((value, at) => {
-      if (isGiven) return
-      isGiven = true
-      this.#core.enter(at)
-      give(value, at)
-      this.#core.left()
-      this.#core.wake()
-    }, now)
+    return this.#race?.showsTicket !== true
   }
 
   // ---- ends ----
@@ -216,30 +207,34 @@ export class Dialer {
   closedByGateway(connection: ClientConnection, a: Close, now: number): void {
     connection.state = 'closed'
     this.#core.env.closeConnection(connection.id)
-    this.#gone(connection, a.code, a.text, a.retryMs, now)
+    this.gone(connection, a.code, a.text, a.retryMs, now)
   }
 
   /** The carrier is gone. */
   lost(connection: ClientConnection, text: string, now: number): void {
     connection.state = 'closed'
-    this.#gone(connection, code.ok, text, 0, now)
+    this.gone(connection, code.ok, text, 0, now)
   }
 
-  /** The gateway, or a host through it, broke the protocol: away from it, and elsewhere again (N3). */
+  /** The gateway, or a host through it, broke the protocol: left for the longest back-off, elsewhere before (CLI-5.2, N3). */
   violated(connection: ClientConnection, what: string, now: number): void {
     if (connection.state === 'closed') return
+    const { gatewayOf, backoffMaxMs } = this.#core.settings
+    this.#leftUntil[gatewayOf[connection.address]] = now + backoffMaxMs
     connection.close(code.protocol, what)
     this.#ended(connection, code.protocol, what, now)
     this.#again(connection, true, 0, now)
   }
 
-  #gone(connection: ClientConnection, why: number, text: string, retryMs: number, now: number): void {
+  gone(connection: ClientConnection, why: number, text: string, retryMs: number, now: number): void {
     const wasActive = connection === this.active
     this.#ended(connection, why, text, now)
     if (!comesBack(why) && (wasActive || this.active === undefined)) {
       this.#core.endSession(why, text, now)
       return
     }
+    if (why === code.ticket_key_unknown && this.active === undefined)
+      this.#core.forgetTicket(this.#lastConnectedAt, now)
     // A hint says how long to wait, not how long to be away where coming back at once is right.
     const hintMs = codeRows.find((row) => row.number === why)?.retry === 'now' ? 0 : retryMs
     this.#again(connection, !wasActive || why !== code.ok, hintMs, now)
@@ -247,9 +242,14 @@ export class Dialer {
 
   #ended(connection: ClientConnection, why: number, text: string, now: number): void {
     const wasActive = connection === this.active
-    if (wasActive) this.active = undefined
-    else if (connection === this.next) this.next = undefined
-    else if (connection === this.old) this.old = undefined
+    if (wasActive) {
+      this.active = undefined
+      this.#lastConnectedAt = now
+      this.#probing.left(now)
+    } else if (connection === this.old) {
+      this.old = undefined
+    }
+    this.#race?.lost(connection, now)
     this.#core.loose.connectionLost(connection)
     if (wasActive) this.#core.attacher.connectionLost(connection, why === code.ok ? code.detached : why, now)
     this.#core.sink.connectionEnded(connection.address, why, text)
@@ -257,27 +257,50 @@ export class Dialer {
 
   /** Comes back, here or elsewhere; at once the first time after a connection that had been welcomed. */
   #again(connection: ClientConnection, isElsewhere: boolean, hintMs: number, now: number): void {
-    if (!this.#isWanted || this.next !== undefined) return
-    if (this.active !== undefined && !this.active.isDraining) return
-    const { addresses, backoffMaxMs } = this.#core.settings
+    if (!this.#isWanted) return
+    const race = this.#race
+    if (race !== undefined) {
+      race.hintMs = Math.max(race.hintMs, hintMs)
+      // What was a look at better ways is now all there is: the others are wanted, too.
+      if (this.active === undefined && race.purpose !== 'move') {
+        if (race.purpose === 'probe') race.add(this.#waysTo(connection.address), now)
+        race.purpose = 'move'
+      }
+      if (!race.isOver) return
+      this.#race = undefined
+    }
+    if (this.active !== undefined && !this.active.isDraining) {
+      if (race?.purpose === 'probe') this.#probing.failed(now)
+      return
+    }
+    const { gateways, gatewayOf, backoffMaxMs } = this.#core.settings
     if (now - this.#connectedSince >= backoffMaxMs) this.#attempts = 0
     this.#connectedSince = Infinity
     // The range doubles by the round: that one gateway is away says nothing of the next one.
-    const doublings = Math.floor(this.#attempts / addresses.length)
+    const doublings = Math.floor(this.#attempts / gateways.length)
     const delayMs = connection.welcomedAt >= 0 && this.#attempts === 0 ? 0 : this.backoffMs(doublings)
     this.#attempts++
-    this.#dialAddress = isElsewhere ? this.#after(connection.address) : connection.address
-    this.#dialAt = now + Math.max(delayMs, Math.min(hintMs, RETRY_MS_MAX))
+    this.#dialGateway = isElsewhere ? this.#after(connection.address) : gatewayOf[connection.address]
+    const hinted = now + Math.max(delayMs, Math.min(Math.max(hintMs, race?.hintMs ?? 0), RETRY_MS_MAX))
+    this.#dialAt = Math.max(hinted, this.#leftUntil[this.#dialGateway] ?? 0)
   }
 
-  /** The next address in order; not the one that drains. */
+  /** The next gateway in order; not the one that drains. */
   #after(address: number): number {
-    const count = this.#core.settings.addresses.length
-    const next = (address + 1) % count
-    return next === this.active?.address && count > 1 ? (next + 1) % count : next
+    const { gateways, gatewayOf } = this.#core.settings
+    const count = gateways.length
+    const next = (gatewayOf[address] + 1) % count
+    const isActive = this.active !== undefined && gatewayOf[this.active.address] === next
+    return isActive && count > 1 ? (next + 1) % count : next
+  }
+
+  #waysTo(address: number): readonly number[] {
+    const { gateways, gatewayOf } = this.#core.settings
+    return gateways[gatewayOf[address]]
   }
 
   #retire(connection: ClientConnection, now: number): void {
+    this.#closeOld()
     this.old = connection
     if (this.#core.loose.isAwaitedOn(connection)) connection.lingerUntil = now + LINGER_MS
     else this.#closeOld()
@@ -291,40 +314,51 @@ export class Dialer {
     this.#core.loose.connectionLost(old)
   }
 
-  #abandonNext(): void {
-    const next = this.next
-    this.next = undefined
-    next?.close(code.ok, 'another connection is wanted')
+  #abandon(text: string): void {
+    const race = this.#race
+    this.#race = undefined
+    race?.end(undefined, text)
   }
 
   // ---- time ----
 
   deadline(): number {
-    let at = this.#dialAt
-    for (const connection of [this.active, this.next, this.old]) {
-      if (connection !== undefined) at = Math.min(at, connection.deadline())
-    }
+    const race = this.#race
+    let at = race === undefined ? this.#probing.dueAt : race.deadline()
+    if (!this.isMoving) at = Math.min(at, this.#dialAt)
+    for (const connection of this.#all()) at = Math.min(at, connection.deadline())
     return at
   }
 
   tick(now: number): void {
-    for (const connection of [this.active, this.next, this.old]) {
-      if (connection === undefined || connection.state === 'closed') continue
+    for (const connection of this.#all()) {
+      if (connection.state === 'closed') continue
       const condition = connection.tick(now)
       if (condition === 'lingered') this.#closeOld()
       if (condition !== 'lost') continue
       const why = connection.state === 'welcomed' ? code.idle : code.handshake_timeout
       connection.close(why, '')
-      this.#gone(connection, why, '', 0, now)
+      this.gone(connection, why, '', 0, now)
     }
-    if (this.#dialAt <= now && this.next === undefined) this.#dial(this.#dialAddress, now)
+    this.#race?.tick(now)
+    if (this.#dialAt <= now && !this.isMoving) this.#dial(now)
+    if (this.#probing.dueAt <= now && this.#race === undefined && this.active !== undefined) {
+      this.#run(this.#probing.begin(this.active.address), 'probe', now)
+    }
   }
 
   grace(now: number, graceMs: number): void {
-    for (const connection of [this.active, this.next, this.old]) connection?.grace(now, graceMs)
+    for (const connection of this.#all()) connection.grace(now, graceMs)
   }
 
   flush(): void {
-    for (const connection of [this.active, this.next, this.old]) if (connection?.isOpen) connection.flush()
+    for (const connection of this.#all()) if (connection.isOpen) connection.flush()
+  }
+
+  #all(): ClientConnection[] {
+    const connections = this.#race === undefined ? [] : this.#race.runners.slice()
+    if (this.active !== undefined) connections.push(this.active)
+    if (this.old !== undefined) connections.push(this.old)
+    return connections
   }
 }

@@ -43,7 +43,7 @@ export class Driver implements ClientEnvironment {
     // The carrier knows better than the core why it does not stand in time, and is to speak first.
     this.#transportOptions = { ...options, openMs: 0.9 * this.core.settings.handshakeMs }
     this.#gatewayKey = gatewayKey
-    for (const address of o.addresses) transportOf(address, transports, gatewayKey)
+    for (const address of this.core.settings.addresses) transportOf(address, transports, gatewayKey)
   }
 
   now(): number {
@@ -98,6 +98,7 @@ export class Driver implements ClientEnvironment {
         opened: (binding) => isOurs() && this.core.opened(connection, binding, this.now()),
         received: (bytes) => isOurs() && this.core.receive(connection, bytes, this.now()),
         receivedDatagram: (frame) => isOurs() && this.core.receiveDatagram(connection, frame, this.now()),
+        stalled: () => isOurs() && this.core.stalled(connection, this.now()),
         drained: () => isOurs() && this.core.drained(connection, this.now()),
         closed: (cause) => isOurs() && lost(cause instanceof Error ? cause.message : ''),
       },

@@ -12,8 +12,13 @@ import type { CoreChannel } from './core-channel.ts'
 export type TokenProvider = (give: (token: Uint8Array | undefined, now: number) => void, now: number) => void
 
 export type ClientOptions = {
-  /** Gateways in the order of preference; the next one is tried when one fails. */
-  addresses: readonly string[]
+  /**
+   * Gateways in the order of preference; the next one is tried when one fails. A list in the list is one gateway with its
+   * ways, in the order of preference: they run a race. Addresses are counted through.
+   */
+  addresses: readonly (string | readonly string[])[]
+  /** How long a way of a gateway has the race for itself before the next one starts. Default 250 ms. */
+  raceMs?: number
   /** What LOGIN and REAUTH show; a provider is asked each time. */
   token: Uint8Array | TokenProvider
   /** Name of the program, for the gateway's log. */
@@ -105,6 +110,11 @@ export interface ClientSink {
 
 export type ClientSettings = {
   addresses: readonly string[]
+  /** Indexes of the addresses of each gateway. */
+  gateways: readonly (readonly number[])[]
+  /** The gateway of each address. */
+  gatewayOf: readonly number[]
+  raceMs: number
   token: Uint8Array | TokenProvider
   agent: string
   window: Window
@@ -124,9 +134,19 @@ const KIB = 1024
 const SECOND_MS = 1000
 
 export function clientSettings(o: ClientOptions): ClientSettings {
-  if (o.addresses.length === 0) throw new RangeError('a client needs at least one address of a gateway')
+  const gateways: number[][] = []
+  const gatewayOf: number[] = []
+  for (const [gateway, ways] of o.addresses.entries()) {
+    const count = typeof ways === 'string' ? 1 : ways.length
+    if (count === 0) throw new RangeError('a gateway needs at least one address')
+    gateways.push(Array.from({ length: count }, () => gatewayOf.push(gateway) - 1))
+  }
+  if (gateways.length === 0) throw new RangeError('a client needs at least one address of a gateway')
   return {
-    addresses: o.addresses.slice(),
+    addresses: o.addresses.flat(),
+    gateways,
+    gatewayOf,
+    raceMs: o.raceMs ?? 250,
     token: o.token,
     agent: o.agent ?? 'skewer-client',
     window: o.window ?? { count: 256, bytes: 64 * KIB },

@@ -161,10 +161,14 @@ export class Player implements ClientSink {
     }
   }
 
+  /** Another way is chosen, or the one in use is believed to be silent. */
   hop(): void {
-    this.#step(() =>
-      this.core.switchTo(this.#world.random.between(0, this.core.settings.addresses.length - 1), this.#now),
-    )
+    const { random } = this.#world
+    const { active } = this.core.dialer
+    this.#step(() => {
+      if (active !== undefined && random.chance(0.3)) this.core.stalled(active.id, this.#now)
+      else this.core.switchTo(random.between(0, this.core.settings.addresses.length - 1), this.#now)
+    })
   }
 
   // ---- doing things ----

@@ -63,14 +63,18 @@ export class World {
 
   // ---- who is where ----
 
-  addresses(): string[] {
+  /** Each gateway's ways by themselves, or as one gateway whose ways run a race. */
+  addresses(): (string | string[])[] {
+    const isRacing = this.random.chance(0.5)
     const first = this.random.between(0, this.profile.gateways - 1)
-    const all: string[] = []
+    const all: (string | string[])[] = []
     for (let i = 0; i < this.profile.gateways; i++) {
       const name = `g${((first + i) % this.profile.gateways) + 1}`
       const { udp } = this.profile
-      if (udp !== undefined) all.push(`kcp:${name}`)
-      if (udp?.isAlone !== true) all.push(`tcp:${name}`, `ws:${name}`)
+      const ways = udp === undefined ? [] : [`kcp:${name}`]
+      if (udp?.isAlone !== true) ways.push(`tcp:${name}`, `ws:${name}`)
+      if (isRacing) all.push(ways)
+      else all.push(...ways)
     }
     return all
   }

@@ -9,6 +9,7 @@ import {
 } from '../../../protocols/client/frames.ts'
 import { code } from '../../../protocols/codes.ts'
 import type { TokenProvider } from '../../../sdk/client/options.ts'
+import type { CoreChannel } from '../../../sdk/client/core-channel.ts'
 import { Rig, string, text, welcomeOf } from './rig.ts'
 
 t.test('a client logs in, attaches and sends what waited', async (t) => {
@@ -179,6 +180,67 @@ t.test('T3: a gateway that does not know the key yet is left for another one', a
   rig.pass(5000)
   t.equal(rig.dials[2].address, 'b')
 })
+
+t.test(
+  'T3, S2: a ticket that nobody can open is shown as long as a host may keep a channel, then the token is',
+  async (t) => {
+    const rig = new Rig({ keepMs: 30_000 })
+    const known = rig.channel()
+    const id = rig.online({ keepMs: 30_000 })
+    rig.accept(id)
+    known.send('arena.move', text('x'), rig.now)
+    rig.core.lost(id, rig.now)
+    const lostAt = rig.now
+    let later: CoreChannel | undefined
+    const shown: string[] = []
+    for (let last = id; shown.at(-1) !== 'login'; ) {
+      rig.pass(100)
+      if (rig.lastDial === last) continue
+      last = rig.lastDial
+      rig.hello(last)
+      shown.push(rig.frames(last)[0].kind)
+      if (shown.at(-1) === 'login') break
+      rig.send(last, (w) => writeClose(w, clientKind.close, { code: code.ticket_key_unknown, retryMs: 0, text: '' }))
+      if (rig.now - lostAt > 20_000) later ??= rig.channel('arena', 'later')
+    }
+    t.ok(shown.length > 5 && shown.slice(0, -1).every((kind) => kind === 'resume'), shown.join(' '))
+    t.ok(rig.now - lostAt >= 30_000 && rig.now - lostAt < 40_000, `${rig.now - lostAt} ms`)
+    t.match(rig.endings[0], { code: code.expired, unknown: [{ number: 1 }] }, 'told before')
+    t.ok(rig.log.includes(`ended room ${code.expired}`))
+    t.notOk(
+      rig.log.some((line) => line.startsWith('session ended')),
+      'the client goes on',
+    )
+    rig.welcome(rig.lastDial, { session: 's2' })
+    t.ok(rig.log.includes('welcomed s2 ana new 0'))
+    t.match(rig.frames(rig.lastDial), [{ kind: 'attach', key: 'later', life: 0n }])
+    t.equal(later?.state, 'attaching', 'a channel that no host has a record of goes on in the new session')
+  },
+)
+
+t.test(
+  'CLI-5.2: a gateway that broke the protocol is left for the longest back-off, and another one asked',
+  async (t) => {
+    const rig = new Rig({ addresses: ['a', 'b'] })
+    rig.randomValue = 0.5
+    const id = rig.online()
+    rig.bytes(id, Uint8Array.of(2, 0x3a, 0))
+    const leftAt = rig.now
+    rig.pass(0)
+    t.equal(rig.dials[1].address, 'b', 'at once')
+    rig.core.lost(rig.lastDial, rig.now)
+    while (rig.dials.length < 3) rig.pass(1)
+    t.equal(rig.dials[2].address, 'a')
+    t.equal(rig.now - leftAt, 5000)
+    const alone = new Rig()
+    const first = alone.online()
+    alone.bytes(first, Uint8Array.of(2, 0x3a, 0))
+    alone.pass(4999)
+    t.equal(alone.dials.length, 1)
+    alone.pass(1)
+    t.equal(alone.dials.length, 2, 'the only one, too')
+  },
+)
 
 t.test('T2: AUTH_REQUIRED asks for a token again, and refused channels attach when it was accepted', async (t) => {
   let asked = 0

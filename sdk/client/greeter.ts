@@ -1,0 +1,84 @@
+// How a connection is greeted: HELLO, then a ticket and the proof of its secret over the gateway's nonce, or a token (A1);
+// later on another token where authority has run out (T2). One token is fetched for each LOGIN and REAUTH.
+import type { Hello } from '../../protocols/client/frames.ts'
+import { PROTOCOL_VERSION, writeLogin, writeReauth, writeResume } from '../../protocols/client/frames.ts'
+import type { ClientConnection } from './connection.ts'
+import type { ClientCore } from './core.ts'
+
+const RESUME_CONTEXT = new TextEncoder().encode('skewer-resume-1')
+
+export const speaksOurVersion = (hello: Hello): boolean =>
+  hello.versionMin <= PROTOCOL_VERSION && hello.versionMax >= PROTOCOL_VERSION
+
+export class Greeter {
+  readonly #core: ClientCore
+  /** Fetched for the next LOGIN. */
+  #token: Uint8Array | undefined
+
+  constructor(core: ClientCore) {
+    this.#core = core
+  }
+
+  /** Whether the next connection can be greeted without asking for a token. */
+  get isReady(): boolean {
+    return this.#core.ticket !== undefined || this.#token !== undefined
+  }
+
+  /** What was fetched long ago is not shown. */
+  forget(): void {
+    this.#token = undefined
+  }
+
+  /** Fetches a token for the next LOGIN; false: there is none now. */
+  prepare(done: (isReady: boolean, now: number) => void, now: number): void {
+    this.#askToken(now, (token, at) => {
+      this.#token = token
+      done(token !== undefined, at)
+    })
+  }
+
+  /** Shows the ticket, or what `prepare` has fetched, in answer to the nonce of this connection. */
+  greet(connection: ClientConnection): void {
+    const core = this.#core
+    const version = PROTOCOL_VERSION
+    const agent = core.settings.agent
+    const ticket = core.ticket
+    connection.state = 'login'
+    if (ticket === undefined) {
+      writeLogin(connection.writer, { version, token: this.#token!, agent })
+      this.#token = undefined
+    } else {
+      connection.shownGeneration = connection.generation = ticket.generation
+      const proof = core.env.hmac(ticket.secret, RESUME_CONTEXT, connection.nonce!, connection.binding)
+      writeResume(connection.writer, { version, proof, ticket: ticket.ticket, agent })
+    }
+    core.wake()
+  }
+
+  /** The gateway wants another token on this connection. */
+  renew(connection: ClientConnection, now: number): void {
+    connection.isAuthWanted = true
+    this.#askToken(now, (token) => {
+      if (token === undefined || !connection.isOpen) return
+      writeReauth(connection.writer, token)
+      this.#core.wake()
+    })
+  }
+
+  #askToken(now: number, give: (token: Uint8Array | undefined, now: number) => void): void {
+    const token = this.#core.settings.token
+    if (typeof token !== 'function') {
+      give(token, now)
+      return
+    }
+    let isGiven = false
+    token((value, at) => {
+      if (isGiven) return
+      isGiven = true
+      this.#core.enter(at)
+      give(value, at)
+      this.#core.left()
+      this.#core.wake()
+    }, now)
+  }
+}

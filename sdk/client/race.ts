@@ -1,0 +1,157 @@
+// Connections to one gateway over different ways at once: dialed in the order of preference, the next a moment behind the one
+// before or as soon as that one fails; whoever is welcomed first wins, and the others are closed before they have attached
+// anything (A2). One shows its ticket or token at a time, the next when that one fails or takes too long: a token may be
+// good for one login only.
+//
+//   waiting -> token -> dialing -> hello -> (turn) login -> welcomed: the winner
+import { code } from '../../protocols/codes.ts'
+import type { ClientConnection } from './connection.ts'
+import type { ClientCore } from './core.ts'
+import type { Greeter } from './greeter.ts'
+
+/** Time a token provider has. */
+const TOKEN_MS = 30_000
+/** A greeting that is not answered for so long lets the next connection greet beside it. */
+const GREETING_MS = 1000
+
+/**
+ * move: there is no connection, or another gateway is wanted. rescue: the active connection hears nothing. probe: does a way
+ * that is preferred to the active connection's work by now?
+ */
+export type Purpose = 'move' | 'rescue' | 'probe'
+
+export interface RaceOwner {
+  /** A connection that is not dialed yet. */
+  connectionTo(address: number): ClientConnection
+  /** It has ended; the race has forgotten it. */
+  gone(connection: ClientConnection, why: number, text: string, retryMs: number, now: number): void
+}
+
+export class Race {
+  purpose: Purpose
+  /** Dialed and not welcomed. */
+  readonly runners: ClientConnection[] = []
+  /** Longest hint of those that have failed. */
+  hintMs = 0
+  readonly #core: ClientCore
+  readonly #greeter: Greeter
+  readonly #owner: RaceOwner
+  /** Addresses that are not dialed yet. */
+  #waiting: number[]
+  #nextAt = Infinity
+  #greetedAt = -Infinity
+  #isFetching = false
+
+  constructor(core: ClientCore, greeter: Greeter, owner: RaceOwner, addresses: readonly number[], purpose: Purpose) {
+    this.#core = core
+    this.#greeter = greeter
+    this.#owner = owner
+    this.#waiting = addresses.slice()
+    this.purpose = purpose
+  }
+
+  get isOver(): boolean {
+    return this.runners.length === 0 && this.#waiting.length === 0
+  }
+
+  /** A ticket was shown that is still to be answered (T1). */
+  get showsTicket(): boolean {
+    return this.runners.some((runner) => runner.shownGeneration > 0)
+  }
+
+  /** Dials the next address, after a token was fetched where one is needed. */
+  start(now: number): void {
+    const address = this.#waiting.shift()
+    if (address === undefined) return
+    const runner = this.#owner.connectionTo(address)
+    this.runners.push(runner)
+    if (this.#greeter.isReady) {
+      this.#dial(runner, now)
+      return
+    }
+    runner.lostAt = now + TOKEN_MS
+    this.#greeter.prepare((isReady, at) => {
+      if (runner.state !== 'token' || !this.runners.includes(runner)) return
+      if (isReady) {
+        this.#dial(runner, at)
+        return
+      }
+      runner.state = 'closed'
+      // No other way needs less of a token.
+      this.#waiting = []
+      this.#owner.gone(runner, code.login_failed, 'there is no token', 0, at)
+    }, now)
+  }
+
+  /** Further addresses, dialed behind the others. */
+  add(addresses: readonly number[], now: number): void {
+    for (const address of addresses) if (!this.runners.some((it) => it.address === address)) this.#waiting.push(address)
+    if (this.runners.length === 0) this.start(now)
+    else if (this.#nextAt === Infinity) this.#arm(now)
+  }
+
+  /** HELLO came: its turn to greet comes. */
+  hello(runner: ClientConnection, nonce: Uint8Array, now: number): void {
+    runner.nonce = nonce
+    this.#greetNext(now)
+  }
+
+  /** One has ended: the next one's turn. */
+  lost(runner: ClientConnection, now: number): void {
+    const at = this.runners.indexOf(runner)
+    if (at < 0) return
+    this.runners.splice(at, 1)
+    this.start(now)
+    this.#greetNext(now)
+  }
+
+  /** Ends it, behind a winner or without one. */
+  end(winner: ClientConnection | undefined, text: string): void {
+    this.#waiting = []
+    this.#nextAt = Infinity
+    for (const runner of this.runners.splice(0)) if (runner !== winner) runner.close(code.ok, text)
+  }
+
+  deadline(): number {
+    if (this.#isFetching) return this.#nextAt
+    const isTurnWanted = this.runners.some((runner) => runner.state === 'hello' && runner.nonce !== undefined)
+    return isTurnWanted ? Math.min(this.#nextAt, this.#greetedAt + GREETING_MS) : this.#nextAt
+  }
+
+  tick(now: number): void {
+    if (this.#nextAt <= now) this.start(now)
+    this.#greetNext(now)
+  }
+
+  #dial(runner: ClientConnection, now: number): void {
+    const { settings, env } = this.#core
+    runner.state = 'dialing'
+    runner.lostAt = now + settings.handshakeMs
+    env.dial(runner.id, settings.addresses[runner.address])
+    this.#arm(now)
+  }
+
+  #arm(now: number): void {
+    this.#nextAt = this.#waiting.length > 0 ? now + this.#core.settings.raceMs : Infinity
+  }
+
+  #greetNext(now: number): void {
+    const isBusy = this.runners.some((runner) => runner.state === 'login')
+    if (isBusy && now < this.#greetedAt + GREETING_MS) return
+    const runner = this.runners.find((it) => it.state === 'hello' && it.nonce !== undefined)
+    if (runner === undefined || this.#isFetching) return
+    this.#greetedAt = now
+    if (this.#greeter.isReady) {
+      this.#greeter.greet(runner)
+      return
+    }
+    // The token was shown by another one.
+    this.#isFetching = true
+    this.#greeter.prepare((isReady, at) => {
+      this.#isFetching = false
+      if (!isReady || runner.state !== 'hello' || !this.runners.includes(runner)) return
+      this.#greetedAt = at
+      this.#greeter.greet(runner)
+    }, now)
+  }
+}

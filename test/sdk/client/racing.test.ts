@@ -1,0 +1,273 @@
+// Several ways to one gateway: they run a race, the first that is welcomed wins, and one session goes on over all of them.
+import t from 'tap'
+import { clientKind, writeClose, writePair, writeTicket } from '../../../protocols/client/frames.ts'
+import { code } from '../../../protocols/codes.ts'
+import type { TokenProvider } from '../../../sdk/client/options.ts'
+import { Rig, text } from './rig.ts'
+
+const ways = [['kcp', 'ws', 'tcp']]
+const addressesOf = (rig: Rig) => rig.dials.map(({ address }) => address).join(' ')
+const idOf = (rig: Rig, address: string): number => rig.dials.findLast((dial) => dial.address === address)!.id
+const refuse = (rig: Rig, id: number, why: number, retryMs = 0) =>
+  rig.send(id, (w) => writeClose(w, clientKind.close, { code: why, retryMs, text: '' }))
+
+/** Online over the way named, as if the more preferred ones were silent. */
+function onlineOver(address: 'kcp' | 'ws' | 'tcp', addresses: (string | string[])[] = ways) {
+  const rig = new Rig({ addresses })
+  const channel = rig.channel()
+  rig.core.connect(rig.now)
+  while (rig.dials.at(-1)?.address !== address) rig.pass(1)
+  rig.hello(rig.lastDial)
+  rig.frames(rig.lastDial)
+  rig.welcome(rig.lastDial)
+  const id = rig.lastDial
+  const attach = rig.accept(id)
+  return { rig, channel, id, attach }
+}
+
+/** Lets time pass on a connection that answers, until the next dial. */
+function untilDial(rig: Rig, id: number, mostMs: number): number {
+  const since = rig.now
+  const dials = rig.dials.length
+  while (rig.dials.length === dials && rig.now - since < mostMs) rig.keepAlive(id, 100)
+  return rig.now - since
+}
+
+t.test(
+  'each way has a head start before the next; the first that is welcomed wins and the others are closed',
+  async (t) => {
+    const rig = new Rig({ addresses: ways })
+    const channel = rig.channel()
+    rig.core.connect(rig.now)
+    t.equal(addressesOf(rig), 'kcp')
+    rig.pass(249)
+    t.equal(addressesOf(rig), 'kcp')
+    rig.pass(1)
+    t.equal(addressesOf(rig), 'kcp ws')
+    rig.pass(250)
+    t.equal(addressesOf(rig), 'kcp ws tcp')
+    rig.hello(2)
+    t.match(rig.frames(2), [{ kind: 'login' }])
+    rig.hello(1)
+    t.same(rig.frames(1), [], 'a token is shown on one of them')
+    rig.welcome(2)
+    t.same(rig.closed.sort(), [1, 3])
+    t.match(rig.frames(1), [{ kind: 'close' }], 'without a login, so that there is one session')
+    t.match(rig.frames(2), [{ kind: 'attach', epoch: 1 }], 'A2: only the winner attaches')
+    rig.welcome(1)
+    rig.core.lost(3, rig.now)
+    t.equal(rig.core.dialer.active?.id, 2, 'what still comes of the others is nothing')
+    t.equal(channel.state, 'attaching')
+    t.same(
+      rig.log.filter((line) => line.startsWith('connection')),
+      [],
+      'nothing has failed',
+    )
+  },
+)
+
+t.test('a way that fails lets the next start at once, and the last one that fails is what failed', async (t) => {
+  const rig = new Rig({ addresses: [...ways, 'b'] })
+  rig.core.connect(rig.now)
+  rig.core.lost(1, rig.now, 'refused')
+  rig.pass(0)
+  t.equal(addressesOf(rig), 'kcp ws')
+  rig.core.lost(2, rig.now)
+  rig.pass(0)
+  t.equal(addressesOf(rig), 'kcp ws tcp')
+  rig.core.lost(3, rig.now)
+  rig.pass(99)
+  t.equal(addressesOf(rig), 'kcp ws tcp', 'then the back-off')
+  rig.pass(1)
+  t.equal(addressesOf(rig), 'kcp ws tcp b', 'and the next gateway')
+  rig.core.lost(4, rig.now)
+  rig.pass(1000)
+  t.equal(addressesOf(rig), 'kcp ws tcp b kcp ws tcp', 'and again from the start')
+})
+
+t.test('a greeting that is not answered lets the next one greet beside it', async (t) => {
+  let asked = 0
+  const token: TokenProvider = (give, now) => give(text(`token-${++asked}`), now)
+  const rig = new Rig({ addresses: ways, token })
+  rig.core.connect(rig.now)
+  rig.hello(1)
+  t.match(rig.frames(1), [{ kind: 'login', token: text('token-1') }])
+  rig.pass(250)
+  rig.hello(2)
+  rig.pass(749)
+  t.same(rig.frames(2), [])
+  rig.pass(1)
+  t.match(rig.frames(2), [{ kind: 'login', token: text('token-2') }], 'with a token of its own')
+  rig.welcome(2)
+  t.equal(rig.core.dialer.active?.id, 2)
+})
+
+t.test('the hint of a way that was turned away holds for all of them', async (t) => {
+  const rig = new Rig({ addresses: [['kcp', 'ws']] })
+  rig.core.connect(rig.now)
+  rig.pass(250)
+  rig.hello(1)
+  refuse(rig, 1, code.overloaded, 7000)
+  rig.core.lost(2, rig.now)
+  rig.pass(6900)
+  t.equal(rig.dials.length, 2)
+  rig.pass(200)
+  t.equal(rig.dials.length, 3)
+})
+
+t.test('no token for one way is no token for any', async (t) => {
+  let asked = 0
+  const token: TokenProvider = (give, now) => {
+    asked++
+    give(undefined, now)
+  }
+  const rig = new Rig({ addresses: ways, token })
+  rig.core.connect(rig.now)
+  t.equal(asked, 1)
+  t.equal(rig.dials.length, 0)
+  rig.pass(101)
+  t.equal(asked, 2, 'after the back-off')
+})
+
+t.test(
+  'better ways are looked for with growing pauses; when one works the session moves there, without loss',
+  async (t) => {
+    const { rig, channel, id } = onlineOver('tcp')
+    t.equal(rig.dials.length, 3)
+    const pauses: number[] = []
+    for (let i = 0; i < 7; i++) {
+      pauses.push(untilDial(rig, id, 400_000))
+      t.equal(rig.dials.at(-1)?.address, 'kcp')
+      t.equal(rig.core.state, 'online', 'the channels stay meanwhile')
+      rig.keepAlive(id, 6000)
+      t.equal(rig.dials.at(-1)?.address, 'ws', 'the better ones only')
+    }
+    // Each attempt takes about 5.3 s until both are given up.
+    const expected = [10_000, 20_000, 40_000, 80_000, 160_000, 300_000, 300_000].map((ms) => ms * 1.125)
+    for (const [i, pause] of pauses.entries()) {
+      t.ok(Math.abs(pause - expected[i]) < 1500, `pause ${i}: ${pause}, about ${expected[i]}`)
+    }
+    rig.frames(id)
+    channel.send('a.b', text('up'), rig.now)
+    t.ok(rig.frames(id).some((frame) => frame.kind === 'oneway'))
+    untilDial(rig, id, 400_000)
+    const kcp = idOf(rig, 'kcp')
+    rig.hello(kcp)
+    t.match(rig.frames(kcp), [{ kind: 'resume' }])
+    rig.welcome(kcp)
+    const attach = rig.accept(kcp)
+    t.match(attach, { epoch: 2, life: 7n, sent: 1 })
+    t.match(rig.frames(kcp), [{ kind: 'route' }, { kind: 'oneway', n: 1 }], 'what was not settled is sent again')
+    t.ok(rig.closed.includes(id))
+    t.equal(rig.core.dialer.active?.id, kcp)
+    rig.keepAlive(kcp, 600_000)
+    t.equal(rig.core.dialer.active?.id, kcp)
+    t.equal(rig.dials.at(-1)?.address, 'kcp', 'nothing is better')
+  },
+)
+
+t.test('a way that came back and did not last makes the pauses no shorter', async (t) => {
+  const { rig, id } = onlineOver('ws')
+  untilDial(rig, id, 20_000)
+  const kcp = idOf(rig, 'kcp')
+  rig.greet(kcp)
+  rig.accept(kcp)
+  rig.keepAlive(kcp, 5000)
+  rig.core.lost(kcp, rig.now)
+  rig.pass(300)
+  const ws = idOf(rig, 'ws')
+  rig.greet(ws)
+  rig.accept(ws)
+  t.ok(untilDial(rig, ws, 60_000) > 20_000)
+})
+
+t.test('when the connection is lost while better ways are looked for, the others are wanted at once', async (t) => {
+  const { rig, id } = onlineOver('tcp')
+  untilDial(rig, id, 20_000)
+  rig.pass(250)
+  rig.core.lost(id, rig.now)
+  rig.pass(250)
+  t.equal(addressesOf(rig), 'kcp ws tcp kcp ws tcp')
+  rig.greet(rig.lastDial)
+  t.equal(rig.core.dialer.active?.id, rig.lastDial)
+  t.equal(rig.core.state, 'degraded')
+})
+
+t.test('a silent connection: all ways run again beside it, and it stays until another is welcomed', async (t) => {
+  const { rig, channel, id } = onlineOver('kcp')
+  rig.core.stalled(id, rig.now)
+  rig.pass(500)
+  t.equal(addressesOf(rig), 'kcp kcp ws tcp', 'a fresh one of its kind first')
+  t.equal(rig.core.state, 'online')
+  rig.core.stalled(id, rig.now)
+  t.equal(rig.dials.length, 4, 'told again, nothing more is begun')
+  const tcp = idOf(rig, 'tcp')
+  rig.greet(tcp)
+  rig.accept(tcp)
+  t.equal(channel.state, 'attached')
+  t.ok(rig.closed.includes(id))
+  t.equal(rig.core.dialer.active?.id, tcp)
+  rig.core.stalled(id, rig.now)
+  t.equal(rig.dials.length, 4, 'of a connection that is not the active one')
+})
+
+t.test('a silent connection that is heard again stays', async (t) => {
+  const { rig, id } = onlineOver('kcp')
+  rig.core.stalled(id, rig.now)
+  rig.pass(300)
+  rig.send(id, (w) => writePair(w, clientKind.pong, Math.floor(rig.now), 1_700_000_000_000))
+  t.same(rig.closed, [2, 3])
+  rig.keepAlive(id, 20_000)
+  t.equal(rig.core.dialer.active?.id, id)
+  t.equal(rig.dials.length, 3)
+})
+
+t.test('a silent connection where nothing else works either: it is given up after two heartbeats', async (t) => {
+  const { rig, id } = onlineOver('kcp', [['kcp', 'ws']])
+  rig.core.stalled(id, rig.now)
+  for (const dial of [2, 3]) {
+    rig.pass(250)
+    rig.core.lost(dial, rig.now)
+  }
+  t.equal(rig.core.dialer.active?.id, id)
+  const dials = rig.dials.length
+  rig.pass(1000)
+  t.equal(rig.dials.length, dials)
+  rig.core.stalled(id, rig.now)
+  t.equal(rig.dials.length, dials + 1, 'told again, tried again')
+  rig.pass(20_000)
+  t.ok(rig.log.includes(`connection 0 ended ${code.idle}`))
+})
+
+t.test('whoever chooses a way by itself stays on it', async (t) => {
+  const { rig, id } = onlineOver('kcp')
+  rig.core.switchTo(2, rig.now)
+  rig.pass(1000)
+  t.equal(addressesOf(rig), 'kcp tcp', 'that way alone')
+  rig.greet(rig.lastDial)
+  rig.accept(rig.lastDial)
+  t.ok(rig.closed.includes(id))
+  t.equal(untilDial(rig, rig.lastDial, 100_000), 100_000)
+  rig.core.lost(rig.lastDial, rig.now)
+  rig.pass(0)
+  t.equal(rig.dials.at(-1)?.address, 'kcp', 'until it is lost')
+})
+
+t.test('T1: a TICKET is taken while a race has shown no older one, and not behind that', async (t) => {
+  const { rig, id } = onlineOver('ws')
+  untilDial(rig, id, 20_000)
+  const ticket = (generation: number) => ({ generation, secret: text('2'.repeat(32)), ticket: text(`t${generation}`) })
+  rig.send(id, (w) => writeTicket(w, ticket(2)))
+  t.equal(rig.core.ticket?.generation, 2)
+  rig.hello(idOf(rig, 'kcp'))
+  rig.send(id, (w) => writeTicket(w, ticket(3)))
+  t.equal(rig.core.ticket?.generation, 2)
+  refuse(rig, idOf(rig, 'kcp'), code.overloaded)
+  rig.send(id, (w) => writeTicket(w, ticket(4)))
+  t.equal(rig.core.ticket?.generation, 4)
+})
+
+t.test('lists of addresses are judged', async (t) => {
+  t.throws(() => new Rig({ addresses: [[]] }), { name: 'RangeError' })
+  t.throws(() => new Rig({ addresses: [] }), { name: 'RangeError' })
+})
