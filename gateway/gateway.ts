@@ -11,6 +11,8 @@
 // The gateway keeps soft state only (S5): it may die at any instruction, and the ends repair it by attaching again.
 import type { HostSettings, LimitSettings, Settings, TimeSettings } from '../config/settings.ts'
 import { writeInvite } from '../protocols/client/frames.ts'
+import type { Verdict } from '../policies/pipeline.ts'
+import type { Subject } from '../policies/subject.ts'
 import { code } from '../protocols/codes.ts'
 import type { Labels, LinkInvite } from '../protocols/link/frames.ts'
 import { linkKind, writeKick, writeLinkInvite } from '../protocols/link/frames.ts'
@@ -231,10 +233,13 @@ export class Gateway {
     return true
   }
 
-  /** A loose call from outside any connection: HTTP (H1). */
-  call(call: LooseCall, caller: LooseCaller, now: number): void {
-    const subject = this.policing.callerOf(call.address, call.user)
-    this.looseCalls.call(call, caller, subject, this.policing.compiled.pipelines(call.listener ?? ''), now)
+  /**
+   * A loose call from outside any connection: HTTP (H1). `subject` is of `policing.callerOf`, and may be used again for the
+   * same caller. Returns what the policies said: after `close` and `ban` the caller's connection is to be ended.
+   */
+  call(call: LooseCall, caller: LooseCaller, subject: Subject, now: number): Verdict {
+    const pipelines = this.policing.compiled.pipelines(call.listener ?? '')
+    return this.looseCalls.call(call, caller, subject, pipelines, now)
   }
 
   // ---- the operator ----

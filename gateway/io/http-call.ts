@@ -7,6 +7,7 @@
 //   Skewer-Key: room-1                 another actor, where the service lets callers name one (percent-encoded)
 //   Idempotency-Key: <key>             called again with the same key, the actor gives its first answer
 import type http from 'node:http'
+import { type Verdict as Judged, verdict as judged } from '../../policies/pipeline.ts'
 import { code } from '../../protocols/codes.ts'
 import { NAME_BYTES_MAX } from '../../protocols/wire/lane-frames.ts'
 import type { LooseCall, LooseCaller } from '../loose-calls.ts'
@@ -38,14 +39,21 @@ export type CallHome = {
   now(): number
   poke(): void
   verdicts: TokenVerdicts
-  call(call: LooseCall, caller: LooseCaller, verdict: Verdict, now: number): void
+  /** Returns what the policies said. */
+  call(call: LooseCall, caller: LooseCaller, verdict: Verdict, now: number): Judged
 }
 
 export const isCall = (path: string): boolean => path.startsWith(PREFIX)
 
 /** Reads the head of a call; where that is in order, the rest follows by events. `ended` is called once. */
-export function takeCall(exchange: HttpExchange, address: string, home: CallHome, ended: () => void): void {
-  const head = headOf(exchange, address)
+export function takeCall(
+  exchange: HttpExchange,
+  address: string,
+  listener: string,
+  home: CallHome,
+  ended: () => void,
+): void {
+  const head = headOf(exchange, address, listener)
   if (head === undefined) ended()
   else new HttpCall(exchange, home, head, ended).begin()
 }
@@ -56,12 +64,13 @@ type Head = {
   deadlineMs: number
   idempotencyKey: string
   address: string
+  listener: string
   token: string
   hasBody: boolean
 }
 
 /** Undefined: it was answered already. */
-function headOf(exchange: HttpExchange, address: string): Head | undefined {
+function headOf(exchange: HttpExchange, address: string, listener: string): Head | undefined {
   const { request, settings } = exchange
   if (request.method !== 'POST') {
     exchange.otherMethod('POST')
@@ -98,7 +107,7 @@ function headOf(exchange: HttpExchange, address: string): Head | undefined {
     exchange.cutOff(code.unauthenticated, { detail: 'a token is required: Authorization: Bearer ...' })
     return undefined
   }
-  return { route, key, deadlineMs, idempotencyKey, address, token, hasBody }
+  return { route, key, deadlineMs, idempotencyKey, address, listener, token, hasBody }
 }
 
 type CallRequest = http.IncomingMessage & { [callOf]?: HttpCall }
@@ -188,16 +197,18 @@ class HttpCall implements LooseCaller {
     if (!this.#isRead || this.#verdict === undefined || this.#isOver) return
     const { user } = this.#verdict
     const now = this.#home.now()
-    const { route, key, deadlineMs, idempotencyKey, address } = this.#head
+    const { route, key, deadlineMs, idempotencyKey, address, listener } = this.#head
     const payload = this.#body
-    const call = { request: 0, session: '', user, address, route, key, deadlineMs, idempotencyKey, payload }
-    this.#home.call(call, this, this.#verdict, now)
+    const call = { request: 0, session: '', user, address, listener, route, key, deadlineMs, idempotencyKey, payload }
+    const said = this.#home.call(call, this, this.#verdict, now)
+    // What this answer was written to takes no further request.
+    if (said >= judged.close) this.#exchange.request.socket.end()
     this.#isSent = true
     this.#body = EMPTY
     this.#home.poke()
   }
 
-  looseReplied(_request: number, why: number, payload: Uint8Array): void {
+  looseReplied(_request: number, why: number, payload: Uint8Array, retryMs: number): void {
     if (this.#isOver) return
     const { exchange } = this.#over()
     if (why !== code.ok) {
@@ -205,10 +216,8 @@ class HttpCall implements LooseCaller {
       // What a host refuses comes with its sentence.
       const detail = this.#isSent && payload.length > 0 ? Buffer.from(payload).toString() : undefined
       const isReply = why === code.too_large && this.#isSent
-      exchange.problem(
-        why,
-        isReply ? { ran, status: 502, detail: 'the reply is larger than allowed' } : { ran, detail },
-      )
+      if (isReply) exchange.problem(why, { ran, status: 502, detail: 'the reply is larger than allowed' })
+      else exchange.problem(why, { ran, detail, retryMs: retryMs > 0 ? retryMs : undefined })
       return
     }
     if (payload.length === 0) {

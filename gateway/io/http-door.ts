@@ -114,7 +114,7 @@ export class HttpDoor {
     }
     socket[openOf] = open
     this.#home.openCalls.begin()
-    takeCall(exchange, addressOf(socket), this.#home, () => {
+    takeCall(exchange, addressOf(socket), this.#settings.name, this.#home, () => {
       socket[openOf] = socket[openOf]! - 1
       this.#home.openCalls.end()
     })

@@ -350,7 +350,17 @@ class GatewayProcess implements RunningGateway {
       poke: () => this.#loop.poke(),
       verdicts: this.#verdicts,
       openCalls: this.#openCalls,
-      call: (call, caller, _verdict, now) => this.gateway.call(call, caller, now),
+      call: (call, caller, verdict, now) => {
+        const { address, user } = call
+        let counted = verdict.subject
+        if (counted?.address !== address) {
+          const subject = this.gateway.policing.callerOf(address, user)
+          subject.labels = verdict.labels
+          counted = { address, subject }
+          verdict.subject = counted
+        }
+        return this.gateway.call(call, caller, counted!.subject, now)
+      },
       isReady: () => this.gateway.readiness().ready,
       isDraining: () => this.#isDraining,
     }

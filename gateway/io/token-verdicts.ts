@@ -1,10 +1,17 @@
 // What was found of tokens that come again and again: a caller over HTTP shows its token with every request, and a signature
 // costs a hundred microseconds to check. A good verdict is kept for a minute or until the token ends, whichever is first;
 // bad ones are not kept. Two generations bound it: what was not asked for while one filled up is forgotten with the other.
+import type { Subject } from '../../policies/subject.ts'
 import type { Authenticator, LoginResult } from '../seams.ts'
 
 /** Who shows a token. */
-export type Verdict = { readonly user: string; readonly labels: Record<string, string>; readonly untilWallMs: number }
+export type Verdict = {
+  readonly user: string
+  readonly labels: Record<string, string>
+  readonly untilWallMs: number
+  /** What policies count it by, of the address that it came from last. */
+  subject: { address: string; subject: Subject } | undefined
+}
 
 export type Refused = Extract<LoginResult, { ok: false }>
 
@@ -47,7 +54,7 @@ export class TokenVerdicts {
       }
       const wallNow = Date.now()
       const untilWallMs = Math.min(wallNow + KEPT_MS, result.untilWallMs ?? Infinity)
-      const verdict: Verdict = { user: result.user, labels: result.labels, untilWallMs }
+      const verdict: Verdict = { user: result.user, labels: result.labels, untilWallMs, subject: undefined }
       const isKept = untilWallMs > wallNow && token.length <= TOKEN_LENGTH_MAX && asked === this.#changes
       if (isKept) this.#keep(token, verdict)
       done(verdict)

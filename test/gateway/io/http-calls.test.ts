@@ -357,3 +357,18 @@ t.test('H1: a call that is repeated with its key runs once', async (t) => {
   t.match(await buy(port, '"sword"'), { status: 200, text: '{"bought":"sword","runs":1}' })
   t.equal(runs, 1)
 })
+
+t.test(
+  'calls are judged by the policies of their route and listener, whatever token or port they come by',
+  async (t) => {
+    const { port, sharedPort } = await httpGateway(t, echo, (s) => {
+      s.routes.unshift({ match: 'arena.echo', service: 'arena', rate: { perSecond: 1, burst: 3 } })
+    })
+    const call = (at: number, user: string) => ask(at, '/call/arena.echo', user, { body: '1' })
+    for (const at of [port, sharedPort, port]) t.match(await call(at, 'ana'), { status: 200 })
+    const refused = await call(sharedPort, 'ana')
+    t.match(refused, { status: 429, headers: { 'retry-after': '1' }, json: { name: 'rate_limited', ran: 'no' } })
+    t.ok(Number(refused.json['retryMs']) > 0)
+    t.match(await call(port, 'bob'), { status: 200 }, 'others have their own')
+  },
+)
