@@ -10,6 +10,7 @@ import { missingRival } from './rival-process.ts'
 import { type Ratio, ratioOf, type Report, type Subject, subjectOf } from './report.ts'
 import { push, tcpEcho, wsEcho } from './scenarios/echo.ts'
 import { idle } from './scenarios/idle.ts'
+import { reload } from './scenarios/reload.ts'
 import { storm } from './scenarios/storm.ts'
 import type { Scenario } from './stage.ts'
 
@@ -19,6 +20,7 @@ const scenarios: Record<ScenarioName, Scenario> = {
   push,
   idle,
   storm,
+  reload,
 }
 
 export type BenchRun = {

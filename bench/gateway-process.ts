@@ -18,6 +18,9 @@ export class GatewayProcess {
   readonly #name: string
   readonly #hostAddress: string
   #program: Program | undefined
+  #admin = ''
+  /** Changes with each reload: a limit that nobody reaches. */
+  #perSecond = 100_000
   #starts = 0
 
   constructor(crew: Crew, launcher: string, folder: string, name: string, hostAddress: string) {
@@ -42,6 +45,7 @@ export class GatewayProcess {
     this.#program = program
     const line = await program.until(() => /^\{"event":"started".*\}$/m.exec(readFileSync(log, 'utf8'))?.[0], START_MS)
     const { listeners, admin } = JSON.parse(line) as Started
+    this.#admin = admin
     this.tcpPort = listeners.find(({ transport }) => transport === 'tcp')!.port
     this.websocketPort = listeners.find(({ transport }) => transport === 'websocket')!.port
     const isReady = () =>
@@ -50,6 +54,14 @@ export class GatewayProcess {
         () => undefined,
       )
     await program.until(isReady, START_MS)
+  }
+
+  /** Has it read a file in which something has changed that the next message is judged by. */
+  async reload(): Promise<void> {
+    this.#perSecond++
+    writeFileSync(path.join(this.#folder, `${this.#name}.yaml`), this.#config())
+    const { status } = await fetch(`${this.#admin}/reload`, { method: 'POST' })
+    if (status !== 200) throw new Error(`the gateway answered ${status} to a reload`)
   }
 
   kill(): Promise<void> {
@@ -67,6 +79,10 @@ export class GatewayProcess {
       ],
       hosts: [{ name: 'echo', address: this.#hostAddress }],
       services: { echo: { keys: 'any' } },
+      routes: [
+        { match: 'reloaded.*', service: 'echo', rate: `${this.#perSecond}/s` },
+        { match: 'echo.*', service: 'echo' },
+      ],
       auth: { development: true },
       admin: { port: 0 },
       log: { level: 'error', format: 'json' },

@@ -1,5 +1,5 @@
 // What can be asked of a run, and what each scenario takes where nothing is said.
-export const scenarioNames = ['tcp-echo', 'ws-echo', 'push', 'idle', 'storm'] as const
+export const scenarioNames = ['tcp-echo', 'ws-echo', 'push', 'idle', 'storm', 'reload'] as const
 export type ScenarioName = (typeof scenarioNames)[number]
 
 /** Proxies, and `raw`: the generator straight at the echo, without anything between. */
@@ -38,12 +38,13 @@ const STORM_MESSAGES_PER_CLIENT = 10
 
 export function optionsOf(scenario: ScenarioName, given: Partial<BenchOptions>): BenchOptions {
   const clients = given.clients ?? (scenario === 'idle' ? 1000 : 100)
-  const rates = { push: clients * PUSHES_PER_CLIENT, storm: clients * STORM_MESSAGES_PER_CLIENT }
+  const perPlayer = clients * STORM_MESSAGES_PER_CLIENT
+  const rates = { push: clients * PUSHES_PER_CLIENT, storm: perPlayer, reload: perPlayer }
   return {
     clients,
     depth: given.depth ?? (scenario === 'tcp-echo' || scenario === 'ws-echo' ? 1 : limits.depth.max),
     payloadBytes: given.payloadBytes ?? 64,
-    rate: given.rate ?? (scenario === 'push' || scenario === 'storm' ? rates[scenario] : 0),
+    rate: given.rate ?? (scenario in rates ? rates[scenario as keyof typeof rates] : 0),
     seconds: given.seconds ?? 5,
     rounds: given.rounds ?? 3,
     warmupSeconds: given.warmupSeconds ?? 2,

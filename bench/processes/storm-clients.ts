@@ -1,4 +1,4 @@
-// The players of the storm, with the client SDK: each sends numbered messages at its rate, hears them again, and notes when
+// The players of storm and reload, with the client SDK: each sends numbered messages at its rate, hears them again, and notes when
 // its channel was attached last. Numbers tell what was lost, doubled or out of order.
 import { bytes, type Channel, type Client, connect } from '../../sdk/client/index.ts'
 import { monotonicUs } from '../clock.ts'
@@ -20,7 +20,8 @@ export type StormState = {
   latencies: HistogramCounts
   cpuUs: number
 }
-export type ToStorm = { kind: 'connect'; plan: StormPlan } | { kind: 'begin' } | { kind: 'quiet' } | { kind: 'state' }
+/** mark: latencies are counted anew. */
+export type ToStorm = { kind: 'connect'; plan: StormPlan } | { kind: 'begin' | 'mark' | 'quiet' | 'state' }
 
 const TICK_MS = 20
 /** The number stands behind the time. */
@@ -123,6 +124,8 @@ answerWith<ToStorm>((message) => {
     for (let i = 0; i < plan.clients; i++) players.push(new Player(plan.gateways, `p${i + 1}`))
   } else if (message.kind === 'begin') {
     begin()
+  } else if (message.kind === 'mark') {
+    latencies.clear()
   } else if (message.kind === 'quiet') {
     clearInterval(timer)
   }

@@ -84,13 +84,14 @@ async function measure(players: Worker, options: BenchOptions, on: GatewayProces
   return { round, state }
 }
 
-function violationsOf(state: StormState): string[] {
+/** What was promised and not kept. */
+export function violationsOf(state: StormState): string[] {
   return (['lost', 'doubled', 'reordered', 'resets'] as const)
     .filter((what) => state[what] !== 0)
     .map((what) => `${state[what]} ${what}`)
 }
 
-async function until(
+export async function until(
   ask: (message: ToStorm) => Promise<StormState>,
   holds: (state: StormState) => boolean,
   withinMs: number,
@@ -105,4 +106,4 @@ async function until(
   throw new Error(otherwise)
 }
 
-const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+export const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

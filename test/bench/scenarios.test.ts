@@ -73,6 +73,13 @@ t.test('storm: everybody comes back and nothing is lost, doubled or out of order
   t.ok(figures.reattachP50Ms > 0 && figures.reattachP50Ms <= figures.reattachMaxMs)
 })
 
+t.test('reload: the configuration changes under load, and nobody notices', needsProc, async (t) => {
+  const { figures, messages } = (await report(t, ['reload'])).report.subjects[0]
+  t.ok(figures.reloads >= 2, `${figures.reloads} reloads`)
+  t.ok(figures.reloadMaxMs > 0 && figures.longestMs > 0)
+  t.ok(messages > 100, `${messages} messages`)
+})
+
 t.test('a rival that is not there is named with its package', async (t) => {
   const empty = [t.testdir({})]
   t.equal(missingRival('haproxy', empty), 'haproxy is missing: apt-get install haproxy')
@@ -82,7 +89,7 @@ t.test('a rival that is not there is named with its package', async (t) => {
 t.test('wrong usage is told before anything is started', async (t) => {
   const bad = async (...args: string[]) => (await skewer(['bench', ...args])).stderr
   t.match(await bad(), /missing required argument 'scenario'/)
-  t.match(await bad('tcp-ecko'), /Allowed choices are tcp-echo, ws-echo, push, idle, storm/)
+  t.match(await bad('tcp-ecko'), /Allowed choices are tcp-echo, ws-echo, push, idle, storm, reload/)
   t.match(await bad('tcp-echo', '--payload', '7'), /whole number from 8 to 16384/)
   t.match(await bad('tcp-echo', '--against', 'apache'), /The rivals are nginx, haproxy, raw/)
   t.match(await bad('push', '--against', 'nginx'), /--against is of tcp-echo only/)
