@@ -34,6 +34,9 @@ const NUMBER_MASK = 0xffff
 const ALIAS = 0
 const ROUTE = 0
 const EPOCH = 1
+/** Longest time a number stays unacknowledged (W3); who calls `tick` does it oftener than `TICK_MS`. */
+const ACK_MS = 20
+export const TICK_MS = 5
 const NO_BYTES = new Uint8Array(0)
 const encoder = new TextEncoder()
 
@@ -53,6 +56,10 @@ export class LaneClient implements LoadClient {
   #acked = 0
   #received = 0
   #ackedOut = 0
+  /** When an ACK is due, and when messages were last written. */
+  #ackDueAt = Infinity
+  #sentBefore = 0
+  #wroteAt = -Infinity
   #pingDueAt = Infinity
   #heartbeatMs = Infinity
 
@@ -81,13 +88,17 @@ export class LaneClient implements LoadClient {
 
   flush(): void {
     if (this.#writer.at === 0) return
+    if (this.#sent > this.#sentBefore) {
+      this.#sentBefore = this.#sent
+      this.#ride()
+    }
     this.#stream.write(this.#writer.view())
     this.#writer.clear()
   }
 
   tick(now: number): void {
     if (!this.#isAttached) return
-    if (this.#received > this.#ackedOut) this.#acknowledge()
+    if (this.#ackDueAt < now + TICK_MS) this.#acknowledge()
     if (now >= this.#pingDueAt) {
       this.#pingDueAt = now + this.#heartbeatMs
       writePair(this.#writer, clientKind.ping, Math.floor(now), 0)
@@ -105,12 +116,22 @@ export class LaneClient implements LoadClient {
     if (this.#isClosed) return
     const unacked = this.#received - this.#ackedOut
     if (unacked > 0 && unacked >= this.#windowCount >>> 2) this.#acknowledge()
+    else if (unacked > 0 && this.#ackDueAt === Infinity) this.#ackDueAt = performance.now() + ACK_MS
     if (this.#isAttached) this.#events.turnEnded(this)
     this.flush()
   }
 
+  /** As the SDK does: an ACK rides along that would be due before the next write (protocols/session/channel-end.ts). */
+  #ride(): void {
+    const now = performance.now()
+    const leftMs = this.#ackDueAt - now
+    if (leftMs < ACK_MS / 2 || (leftMs < Infinity && leftMs < now - this.#wroteAt)) this.#acknowledge()
+    this.#wroteAt = now
+  }
+
   #acknowledge(): void {
     this.#ackedOut = this.#received
+    this.#ackDueAt = Infinity
     writeAck(this.#writer, ALIAS, this.#received)
   }
 

@@ -4,7 +4,7 @@ import process from 'node:process'
 import { monotonicUs } from '../clock.ts'
 import { Histogram, type HistogramCounts } from '../histogram.ts'
 import type { LoadClient, LoadEvents } from '../load/client.ts'
-import { LaneClient } from '../load/lane-client.ts'
+import { LaneClient, TICK_MS } from '../load/lane-client.ts'
 import { Pace } from '../load/pace.ts'
 import { RawClient } from '../load/raw-client.ts'
 import { openTcp, openWebSocket } from '../load/stream.ts'
@@ -35,8 +35,6 @@ export type ToLoad =
 
 const OPENING_MAX = 64
 const PACE_MS = 1
-/** Longest time a number stays unacknowledged (W3). */
-const ACK_MS = 20
 
 const latencies = new Histogram()
 const clients: LoadClient[] = []
@@ -89,7 +87,7 @@ async function connect(given: LoadPlan): Promise<object> {
   setInterval(() => {
     const now = performance.now()
     for (const client of clients) client.tick(now)
-  }, ACK_MS)
+  }, TICK_MS)
   return { connected: ready }
 }
 

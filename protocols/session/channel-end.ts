@@ -93,6 +93,8 @@ export class ChannelEnd {
   #requests: Map<number, OpenRequest> = new Map()
   #nextRequest = 1
   #ackDueAt = Infinity
+  /** When numbered items were last written, or the attach began. */
+  #wroteAt = 0
   #requestDueAt = Infinity
   #unreliable: { route: string; payload: Uint8Array }[] = []
 
@@ -206,6 +208,7 @@ export class ChannelEnd {
     this.in.ackedOut = settledTold
     this.in.bytesSinceAck = 0
     this.#ackDueAt = Infinity
+    this.#wroteAt = now
     this.#considerAck(now)
     this.#seen.reset()
     this.latest.resend()
@@ -383,9 +386,18 @@ export class ChannelEnd {
       }
       writeLatest(w, channel, epoch, routes.numberOf(route, w), key, stamp, payload)
     }
-    // An ACK that is due soon rides along with what is written anyway.
-    const ride = wrote && this.#ackDueAt - now < this.#limits.ackDelayMs / 2
-    if (this.#ackDueAt <= now || ride) this.writeAck(w, channel)
+    if (this.#ackDueAt <= now || (wrote && this.#rides(now))) this.writeAck(w, channel)
+    if (wrote) this.#wroteAt = now
+  }
+
+  /**
+   * Whether an ACK goes with what is written anyway (W3): when it is due soon, or when it would be due before the next
+   * write, if that comes as long after this one as this one after the last. A write of its own costs both ends and the
+   * gateway more than four bytes in this one; where writes come often, one ACK for many messages still is the cheapest.
+   */
+  #rides(now: number): boolean {
+    const leftMs = this.#ackDueAt - now
+    return leftMs < this.#limits.ackDelayMs / 2 || (leftMs < Infinity && leftMs < now - this.#wroteAt)
   }
 
   writeAck(w: Writer, channel: number): void {

@@ -4,6 +4,8 @@ import type { ChannelSink } from '../../../protocols/session/channel-end.ts'
 import { ChannelEnd, endLimits } from '../../../protocols/session/channel-end.ts'
 import { Item, Outbox } from '../../../protocols/session/outbox.ts'
 import { laneKind } from '../../../protocols/wire/lane-frames.ts'
+import { FrameSplitter } from '../../../protocols/wire/splitter.ts'
+import { Writer } from '../../../protocols/wire/writer.ts'
 
 const oneway = (size: number) => new Item(laneKind.oneway, 'r', new Uint8Array(size))
 
@@ -67,4 +69,34 @@ t.test('W3: a quarter of the granted window is acknowledged at once', async (t) 
     end.settle(n, 1, 0)
     t.equal(end.needsTransmit(0), n === 2)
   }
+})
+
+t.test('W3: an acknowledgement rides along where the next write would come too late for it', async (t) => {
+  const sink: ChannelSink = { deliver() {}, refused() {}, outcome() {}, finished() {} }
+  const end = new ChannelEnd({ count: 256, bytes: 65_536 }, endLimits, sink, 0)
+  const routes = { numberOf: () => 0 }
+  const acks = (now: number): number => {
+    const n = end.in.received + 1
+    end.in.take(n, now)
+    end.settle(n, 1, now)
+    end.send('r', new Uint8Array(1))
+    const w = new Writer(64)
+    end.transmit(w, 0, routes, now)
+    let count = 0
+    new FrameSplitter(64).receive(w.view(), {
+      frame(bytes, start) {
+        if (bytes[start] === laneKind.ack) count++
+        return true
+      },
+    })
+    return count
+  }
+  end.attached(1, 0, 0, 0, 0)
+  t.equal(acks(2), 0, 'written every 2 ms: one ACK for many messages')
+  t.equal(acks(4), 0)
+  t.equal(acks(14), 1, 'in half of its time at the latest')
+  t.equal(acks(40), 1, 'written every 26 ms: alone it would be a write more for each message')
+  t.equal(end.deadline(), Infinity)
+  t.equal(acks(42), 0)
+  t.equal(end.deadline(), 62)
 })
