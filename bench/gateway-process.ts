@@ -83,6 +83,13 @@ export class GatewayProcess {
         { match: 'reloaded.*', service: 'echo', rate: `${this.#perSecond}/s` },
         { match: 'echo.*', service: 'echo' },
       ],
+      // The limits of a gateway without policies of its own, so high that a generator does not reach them: they are judged.
+      policies: {
+        rateLimits: {
+          messages: { rate: '1000000/s burst 2000000', per: 'session' },
+          bytes: { bytes: '1GiB/s burst 2GiB', per: 'session' },
+        },
+      },
       auth: { development: true },
       admin: { port: 0 },
       log: { level: 'error', format: 'json' },
