@@ -19,6 +19,7 @@ import type { Pipeline, Verdict } from '../policies/pipeline.ts'
 import { verdict } from '../policies/pipeline.ts'
 import type { Subject } from '../policies/subject.ts'
 import { code, comesBack } from '../protocols/codes.ts'
+import { sniff } from '../protocols/secure/sniff.ts'
 import { isSkippable, KIND_MASK, laneKind } from '../protocols/wire/lane-frames.ts'
 import type { FrameSink } from '../protocols/wire/splitter.ts'
 import { FrameSplitter, splitResult } from '../protocols/wire/splitter.ts'
@@ -87,6 +88,7 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
   #pipelinesOf: CompiledPolicies | undefined = undefined
   #chargedAt: number
   #looseOpen = 0
+  #isUnheard = true
 
   constructor(gateway: Gateway, carrier: Carrier, now: number, entrance?: Entrance) {
     this.#gateway = gateway
@@ -120,10 +122,24 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
     if (this.state === clientState.closed) return
     this.now = now
     this.#heardAt = now
+    if (this.#isUnheard && this.#isOtherSecurity(bytes)) return
     this.#gateway.counters.cells[cell.clientBytesIn] += bytes.length
     const result = this.#splitter.receive(bytes, this)
     if (result === splitResult.tooLarge) this.violate('frame too large', code.too_large)
     else if (result === splitResult.malformed) this.violate('malformed frame length')
+  }
+
+  /** Whether the first bytes are another security's; the connection is closed then. */
+  #isOtherSecurity(first: Uint8Array): boolean {
+    this.#isUnheard = false
+    const spoken = sniff(first)
+    if (spoken !== 'tls' && spoken !== 'http' && spoken !== 'skewer-noise') return false
+    const { env } = this.#gateway
+    const { name: listener = '', security: expected = 'none' } = this.entrance?.settings ?? {}
+    const { address } = this.outlet.carrier
+    env.observe({ event: 'wrong_security', listener, address, code: code.wrong_security, expected, spoken })
+    this.close(code.wrong_security, `this port speaks the plain protocol, not ${spoken}`)
+    return true
   }
 
   /** One frame that came beside the ordered stream, without its length (C1). */

@@ -143,18 +143,20 @@ export class ClientHandshake implements Expiring {
   #resume(resume: Resume): boolean {
     if (!this.#isVersion(resume.version)) return false
     const { env } = this.#gateway
-    const ticket = openTicket(env.sealer, resume.ticket)
+    const { binding, ticket: taken } = this.#connection.outlet.carrier
+    // A1: a ticket that the carrier's handshake has taken is not shown again.
+    const shown = resume.ticket.length > 0 || taken === undefined ? resume.ticket : taken
+    const ticket = openTicket(env.sealer, shown)
     if ('code' in ticket) {
       // T3: a key that is not known here yet comes back; what no key of ours sealed does not.
       const why = ticket.code === code.ticket_key_unknown ? code.ticket_key_unknown : code.ticket_invalid
       return this.#refuse(why, 'the ticket cannot be opened')
     }
-    const binding = this.#connection.outlet.carrier.binding
     if (!sameBytes(resume.proof, resumeProof(env.hmac, ticket.secret, this.#nonce, binding))) {
       return this.#refuse(code.ticket_invalid, 'the secret of the ticket was not proved')
     }
     this.#gateway.counters.cells[cell.resumes]++
-    this.#welcome({ ...ticket, id: ticket.session, ticket: resume.ticket }, true)
+    this.#welcome({ ...ticket, id: ticket.session, ticket: shown }, true)
     return true
   }
 

@@ -5,6 +5,10 @@ export type GatewayEvent =
   | { event: 'connection_opened'; transport: string; address: string }
   | { event: 'connection_closed'; transport: string; address: string; code: number; session?: string; user?: string }
   | { event: 'session_welcomed'; session: string; user: string; transport: string; resumed: boolean }
+  /** Before the core had the client: its key, its version, or what it sent. */
+  | { event: 'handshake_failed'; listener: string; address: string; what: string }
+  /** TLS, HTTP, Noise or plain frames, on a port that speaks something else. */
+  | { event: 'wrong_security'; listener: string; address: string; code: number; expected: string; spoken: string }
   | { event: 'login_refused'; address: string; code: number; text: string }
   | { event: 'channel_attaching'; session: string; service: string; key: string; epoch: number; host: string }
   | {

@@ -14,6 +14,8 @@ export interface Carrier {
   readonly address: string
   /** What the channel is bound to (handshake hash); empty on plain and TLS carriers. */
   readonly binding: Uint8Array
+  /** Where its handshake has taken a ticket: that one. Nothing is received before its secret is proved (SEC-3.6). */
+  readonly ticket?: Uint8Array | undefined
   write(batch: Uint8Array): void
   /** Bytes accepted by `write` that the peer's kernel has not taken yet, or, over datagrams, the peer has not confirmed. */
   queuedBytes(): number

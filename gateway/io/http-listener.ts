@@ -9,6 +9,7 @@ import { httpServer, setTimes } from './http-server.ts'
 import type { Listener, ListenerHome } from './tcp-listener.ts'
 import { TlsTerminator } from './tls-terminator.ts'
 import { pathOf } from './websocket-handshake.ts'
+import { noticeOtherSecurity } from './wrong-security.ts'
 
 export class HttpListener implements Listener {
   settings: ListenerSettings
@@ -22,6 +23,7 @@ export class HttpListener implements Listener {
     this.settings = settings
     this.#home = home
     this.#http = httpServer(settings.http!, home.counters)
+    this.#http.on('clientError', (error, socket) => noticeOtherSecurity(this, home, error, socket as net.Socket))
     this.#http.on('request', (request, response) => this.#answer(request, response))
     this.#door = new HttpDoor(this, home.http, home.counters)
     const { name, host, port } = settings
@@ -30,8 +32,7 @@ export class HttpListener implements Listener {
       socket.on('error', () => home.counters.socketErrors++)
       this.#http.emit('connection', socket)
     }
-    const tls =
-      settings.security === 'tls' ? new TlsTerminator(name, settings.tls, home.handshakeMs, budget, greet) : undefined
+    const tls = settings.security === 'tls' ? new TlsTerminator(this, home, greet) : undefined
     this.#tls = tls
     this.#acceptor = new Acceptor({
       name,

@@ -12,6 +12,10 @@ export class IoCounters {
   /** accept(2) failed; libuv hides the case that no file descriptors are left. */
   acceptErrors = 0
   tlsHandshakesFailed = 0
+  noiseHandshakesFailed = 0
+  noiseHandshakesTimedOut = 0
+  /** Peers that spoke another security than the port does, seen before the core had them. */
+  wrongSecurity = 0
   /** Neither upgraded nor answered within the handshake time. */
   upgradesTimedOut = 0
   /** Upgrades refused for their path, origin or form. */

@@ -118,9 +118,8 @@ function isSamePlace(a: ListenerSettings, b: ListenerSettings): boolean {
 }
 
 function listenerOf(settings: ListenerSettings, home: ListenerHome): Listener {
-  const { name, transport, security } = settings
+  const { transport } = settings
   if (transport === 'udp') return new UdpListener(settings, home)
-  if (security === 'noise') throw new Error(`listener ${name}: security noise is not there yet; use tls or none`)
   if (transport === 'tcp') return new TcpListener(settings, home)
   if (transport === 'websocket') return new WebSocketListener(settings, home)
   return new HttpListener(settings, home)

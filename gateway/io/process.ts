@@ -59,6 +59,8 @@ export type RunningGateway = {
   readonly addresses: ListenerAddress[]
   /** `http://host:port` */
   readonly adminAddress?: string
+  /** What clients are given where Noise is spoken: 43 characters of base64url. */
+  readonly noisePublicKey: string | undefined
   /** Stops accepting, lets every client go within this time (default: `times.drainMs`), then closes. */
   drain(withinMs?: number): Promise<void>
   /** Closes at once; clients come back elsewhere, or here when it runs again. */
@@ -153,6 +155,7 @@ class GatewayProcess implements RunningGateway {
       limits: () => this.gateway.limits,
       accept: (carrier, now, entrance) => this.gateway.accept(carrier, now, entrance),
       http: this.#httpHome(),
+      observe: this.#observer.observe,
     }
     this.#dialer = new LinkDialer({
       ...this.#home,
@@ -162,6 +165,10 @@ class GatewayProcess implements RunningGateway {
     this.#listeners = new Listeners(settings.listeners, this.#home)
     this.#reload = this.#makeReload()
     this.#admin = settings.admin.enabled ? this.#makeAdmin() : undefined
+  }
+
+  get noisePublicKey(): string | undefined {
+    return this.#noise.publicKeyText
   }
 
   get addresses(): ListenerAddress[] {

@@ -1,10 +1,11 @@
-// Clients over TCP, plain or TLS: one Carrier each.
+// Clients over TCP, plain, TLS or Noise: one Carrier each.
 import type { LimitSettings, ListenerSettings } from '../../config/settings.ts'
-import type { Carrier, CarrierEvents, Entrance } from '../seams.ts'
+import type { Carrier, CarrierEvents, Entrance, GatewayEvent } from '../seams.ts'
 import { Acceptor, type ConnectionBudget } from './acceptor.ts'
 import type { HttpHome } from './http-door.ts'
 import type { Loop } from './loop.ts'
 import type { NoiseIdentity } from './noise-identity.ts'
+import { NoiseTerminator } from './noise-terminator.ts'
 import { type CarrierHome, StreamCarrier } from './stream-carrier.ts'
 import { TlsTerminator } from './tls-terminator.ts'
 
@@ -24,6 +25,7 @@ export type ListenerHome = CarrierHome & {
   /** A client has come by this listener: gives it to the core. */
   accept(carrier: Carrier, now: number, entrance: Entrance): CarrierEvents
   http: HttpHome
+  observe(event: GatewayEvent): void
 }
 
 /** What the process does with a listener of any transport. */
@@ -48,6 +50,7 @@ export class TcpListener implements Listener {
   readonly #home: ListenerHome
   readonly #acceptor: Acceptor
   readonly #tls: TlsTerminator | undefined
+  readonly #noise: NoiseTerminator | undefined
 
   constructor(settings: ListenerSettings, home: ListenerHome) {
     this.settings = settings
@@ -56,11 +59,12 @@ export class TcpListener implements Listener {
     const budget = home.budget
     const tls =
       settings.security === 'tls'
-        ? new TlsTerminator(name, settings.tls, home.handshakeMs, budget, (socket) => {
+        ? new TlsTerminator(this, home, (socket) => {
             this.#carry(new StreamCarrier(home, 'tls', socket, 'events', home.clientSlab, undefined))
           })
         : undefined
     this.#tls = tls
+    this.#noise = settings.security === 'noise' ? new NoiseTerminator(home, this, 'tcp') : undefined
     this.#acceptor = new Acceptor({
       name,
       host,
@@ -88,10 +92,12 @@ export class TcpListener implements Listener {
 
   stop(): void {
     this.#acceptor.stop()
+    this.#noise?.stop()
   }
 
   #carry(carrier: StreamCarrier): void {
-    carrier.start(this.#home.accept(carrier, this.#home.now(), this))
+    const home = this.#home
+    carrier.start(this.#noise?.terminate(carrier) ?? home.accept(carrier, home.now(), this))
     this.#home.poke()
   }
 }

@@ -4,39 +4,45 @@
 import type net from 'node:net'
 import tls from 'node:tls'
 import type { TlsSettings } from '../../config/settings.ts'
-import type { ConnectionBudget } from './acceptor.ts'
+import { code } from '../../protocols/codes.ts'
+import type { Entrance } from '../seams.ts'
+import { addressOf } from './stream-carrier.ts'
+import type { ListenerHome } from './tcp-listener.ts'
 import { serverOptions } from './tls-context.ts'
 
+/** What OpenSSL says of bytes that are no TLS. */
+const notTls: Record<string, string | undefined> = {
+  ERR_SSL_HTTP_REQUEST: 'http',
+  ERR_SSL_WRONG_VERSION_NUMBER: 'not tls',
+  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'not tls',
+}
+
 export class TlsTerminator {
-  readonly #name: string
-  readonly #budget: ConnectionBudget
+  readonly #entrance: Entrance
+  readonly #home: ListenerHome
   readonly #secured: (socket: tls.TLSSocket) => void
   #server: tls.Server
   #clientAuthorities: string
 
-  constructor(
-    name: string,
-    settings: TlsSettings | undefined,
-    handshakeMs: number,
-    budget: ConnectionBudget,
-    secured: (socket: tls.TLSSocket) => void,
-  ) {
-    this.#name = name
-    this.#budget = budget
+  /** Throws where the certificate of the listener's settings cannot be used. */
+  constructor(entrance: Entrance, home: ListenerHome, secured: (socket: tls.TLSSocket) => void) {
+    this.#entrance = entrance
+    this.#home = home
     this.#secured = secured
-    const options = serverOptions(name, settings)
-    this.#server = this.#serve(options, handshakeMs)
+    const { name, tls } = entrance.settings
+    const options = serverOptions(name, tls)
+    this.#server = this.#serve(options, home.handshakeMs)
     this.#clientAuthorities = String(options.ca)
   }
 
   accept(socket: net.Socket): void {
-    socket.once('close', this.#budget.release)
+    socket.once('close', this.#home.budget.release)
     this.#server.emit('connection', socket)
   }
 
   /** Reads the files again; throws where they do not fit. What it returns puts them into use. */
   prepareReload(settings: TlsSettings | undefined, handshakeMs: number): () => void {
-    const options = serverOptions(this.#name, settings)
+    const options = serverOptions(this.#entrance.settings.name, settings)
     const clientAuthorities = String(options.ca)
     if (clientAuthorities === this.#clientAuthorities) options.ticketKeys = this.#server.getTicketKeys()
     const server = this.#serve(options, handshakeMs)
@@ -50,10 +56,24 @@ export class TlsTerminator {
   #serve(options: tls.TlsOptions, handshakeMs: number): tls.Server {
     const server = tls.createServer({ ...options, handshakeTimeout: handshakeMs })
     server.on('secureConnection', this.#secured)
-    server.on('tlsClientError', (_error, socket) => {
-      this.#budget.counters.tlsHandshakesFailed++
+    server.on('tlsClientError', (error, socket) => {
+      this.#failed(error, socket)
       socket.destroy()
     })
     return server
+  }
+
+  /** OpenSSL has read the bytes by now, and says only whether they were TLS at all. */
+  #failed(error: Error & { code?: string }, socket: tls.TLSSocket): void {
+    const { counters, observe } = this.#home
+    const spoken = error.code === undefined ? undefined : notTls[error.code]
+    if (spoken === undefined) {
+      counters.tlsHandshakesFailed++
+      return
+    }
+    counters.wrongSecurity++
+    const listener = this.#entrance.settings.name
+    const address = addressOf(socket)
+    observe({ event: 'wrong_security', listener, address, code: code.wrong_security, expected: 'tls', spoken })
   }
 }

@@ -1,7 +1,7 @@
-// Clients over WebSocket, plain or TLS: node:http reads the request, websocket-handshake judges it, and from then on the
-// socket is a WebSocketCarrier's. Whoever has not upgraded in the handshake time, whatever it sends meanwhile, is gone.
-// Plain requests are answered, so that a load balancer's check and a curious person get an answer: /health and / say 200.
-// Where the configuration says so, calls and sessions by HTTP are answered on the same port (http-door.ts).
+// Clients over WebSocket, plain, TLS or with Noise inside: node:http reads the request, websocket-handshake judges it, and
+// from then on the socket is a WebSocketCarrier's. Whoever has not upgraded in the handshake time, whatever it sends
+// meanwhile, is gone. Plain requests are answered, so that a load balancer's check and a curious person get an answer:
+// /health and / say 200. Where the configuration says so, calls and sessions by HTTP are answered on the same port (http-door.ts).
 import type http from 'node:http'
 import type net from 'node:net'
 import tls from 'node:tls'
@@ -9,11 +9,13 @@ import type { ListenerSettings } from '../../config/settings.ts'
 import { Acceptor } from './acceptor.ts'
 import { HttpDoor } from './http-door.ts'
 import { type HttpTimes, httpServer, setTimes } from './http-server.ts'
+import { NoiseTerminator } from './noise-terminator.ts'
 import { endSoon } from './stream-carrier.ts'
 import type { Listener, ListenerHome } from './tcp-listener.ts'
 import { TlsTerminator } from './tls-terminator.ts'
 import { WebSocketCarrier } from './websocket-carrier.ts'
 import { judgeUpgrade, pathOf, refusalAnswer, upgradeAnswer } from './websocket-handshake.ts'
+import { noticeOtherSecurity } from './wrong-security.ts'
 
 export class WebSocketListener implements Listener {
   settings: ListenerSettings
@@ -22,6 +24,7 @@ export class WebSocketListener implements Listener {
   readonly #acceptor: Acceptor
   readonly #tls: TlsTerminator | undefined
   readonly #door: HttpDoor
+  readonly #noise: NoiseTerminator | undefined
   /** Sockets that have not upgraded yet, each with its deadline. */
   readonly #waiting = new Map<net.Socket, NodeJS.Timeout>()
 
@@ -32,13 +35,12 @@ export class WebSocketListener implements Listener {
     this.#door = new HttpDoor(this, home.http, home.counters)
     this.#http.on('request', (request, response) => this.#answer(request, response))
     this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket as net.Socket, head))
+    this.#http.on('clientError', (error, socket) => noticeOtherSecurity(this, home, error, socket as net.Socket))
     const { name, host, port } = settings
     const budget = home.budget
-    const tls =
-      settings.security === 'tls'
-        ? new TlsTerminator(name, settings.tls, home.handshakeMs, budget, (socket) => this.#greet(socket))
-        : undefined
+    const tls = settings.security === 'tls' ? new TlsTerminator(this, home, (socket) => this.#greet(socket)) : undefined
     this.#tls = tls
+    this.#noise = settings.security === 'noise' ? new NoiseTerminator(home, this, 'websocket') : undefined
     this.#acceptor = new Acceptor({
       name,
       host,
@@ -75,6 +77,7 @@ export class WebSocketListener implements Listener {
     this.#acceptor.stop()
     this.#http.closeIdleConnections()
     for (const socket of this.#waiting.keys()) socket.destroy()
+    this.#noise?.stop()
   }
 
   end(): void {
@@ -132,7 +135,7 @@ export class WebSocketListener implements Listener {
     if (!isTls) socket.off('close', budget.release)
     const released = isTls ? undefined : budget.release
     const carrier = new WebSocketCarrier(this.#home, socket, isTls, upgradeAnswer(request), released)
-    carrier.start(this.#home.accept(carrier, this.#home.now(), this))
+    carrier.start(this.#noise?.terminate(carrier) ?? this.#home.accept(carrier, this.#home.now(), this))
     if (head.length > 0) carrier.read(head)
     this.#home.poke()
   }

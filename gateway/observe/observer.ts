@@ -12,6 +12,8 @@ const levels: Record<GatewayEventName, Level> = {
   connection_opened: 'debug',
   connection_closed: 'debug',
   session_welcomed: 'debug',
+  handshake_failed: 'info',
+  wrong_security: 'warn',
   login_refused: 'info',
   channel_attaching: 'debug',
   channel_attached: 'debug',

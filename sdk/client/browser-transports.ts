@@ -1,5 +1,8 @@
-// The transports of a browser: ws:// and wss://, with the WebSocket that is there. A browser does not tell when what is
+// The transports of a browser: ws:// (with a gateway's public key, Noise inside) and wss://, with the WebSocket that is
+// there. A browser does not tell when what is
 // queued has gone out, so while much is queued the carrier looks every 20 ms.
+import { nobleProvider } from '../../protocols/secure/noble-provider.ts'
+import { withNoise } from './noise-carrier.ts'
 import type { Carrier, CarrierEvents, Transport, Transports } from './transports.ts'
 
 const LOW_BYTES = 64 * 1024
@@ -74,4 +77,7 @@ class BrowserCarrier implements Carrier {
 const webSocket: Transport = (address, events, { openMs }) => new BrowserCarrier(address, events, openMs)
 
 /** What a browser can connect with. */
-export const browserTransports: Transports = { ws: webSocket, wss: webSocket }
+export const browserTransports: Transports = {
+  ws: withNoise('websocket', webSocket, () => nobleProvider),
+  wss: webSocket,
+}

@@ -3,6 +3,7 @@
 // gateway-frames.ts, when to dial in dialer.ts.
 //
 //   token -> dialing -> hello -> login -> welcomed -> closed        closed from everywhere
+import type { Ticket } from '../../protocols/client/frames.ts'
 import { clientKind, writeClose, writePair, writeRoute } from '../../protocols/client/frames.ts'
 import type { RouteNumbers } from '../../protocols/session/channel-end.ts'
 import type { GroupMember } from '../../protocols/session/group-member.ts'
@@ -34,6 +35,8 @@ export class ClientConnection implements RouteNumbers, FrameSink {
   readonly datagrams: DatagramSender
   state: ConnectionState = 'token'
   binding: Uint8Array = EMPTY
+  /** What the carrier's own handshake has shown, and the gateway taken. */
+  ticketTaken: Ticket | undefined = undefined
   /** Newest ticket generation shown or issued here: what ATTACH names (T1). */
   generation = 0
   /** What it was resumed with; 0: it logs in. */

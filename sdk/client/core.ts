@@ -117,11 +117,14 @@ export class ClientCore {
 
   // ---- what the carrier tells ----
 
-  /** The connection stands; `binding` is what it is bound to (a handshake hash), empty on plain and TLS carriers. */
-  opened(connection: number, binding: Uint8Array, now: number): void {
+  /**
+   * The connection stands; `binding` is what it is bound to (a handshake hash), empty on plain and TLS carriers. `taken`:
+   * the ticket that its handshake has shown, and the gateway taken.
+   */
+  opened(connection: number, binding: Uint8Array, now: number, taken?: Ticket): void {
     this.enter(now)
     const it = this.dialer.byId(connection)
-    if (it !== undefined) this.dialer.opened(it, binding)
+    if (it !== undefined) this.dialer.opened(it, binding, taken)
     this.wake()
     this.left()
   }

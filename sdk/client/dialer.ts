@@ -5,7 +5,7 @@
 //   race    dialed, not welcomed yet; once welcomed it is `active`, and every channel attaches there (A3)
 //   active  carries the channels
 //   old     was active; stays only for the answers of loose calls, at most 3 s (a further one waits for nothing)
-import type { Close, Hello, Welcome } from '../../protocols/client/frames.ts'
+import type { Close, Hello, Ticket, Welcome } from '../../protocols/client/frames.ts'
 import { code, codeRows, comesBack } from '../../protocols/codes.ts'
 import { ClientConnection } from './connection.ts'
 import type { ClientCore } from './core.ts'
@@ -154,9 +154,10 @@ export class Dialer implements RaceOwner {
     return new ClientConnection(this.#core, ++this.#lastId, address)
   }
 
-  opened(connection: ClientConnection, binding: Uint8Array): void {
+  opened(connection: ClientConnection, binding: Uint8Array, taken: Ticket | undefined): void {
     if (connection.state !== 'dialing') return
     connection.state = 'hello'
+    connection.ticketTaken = taken
     connection.binding = binding.slice()
   }
 
@@ -337,8 +338,10 @@ export class Dialer implements RaceOwner {
       if (condition === 'lingered') this.#closeOld()
       if (condition !== 'lost') continue
       const why = connection.state === 'welcomed' ? code.idle : code.handshake_timeout
+      const text =
+        connection.state === 'hello' ? 'no greeting came: the port may speak TLS, or Noise, which needs a key' : ''
       connection.close(why, '')
-      this.gone(connection, why, '', 0, now)
+      this.gone(connection, why, text, 0, now)
     }
     this.#race?.tick(now)
     if (this.#dialAt <= now && !this.isMoving) this.#dial(now)

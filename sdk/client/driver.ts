@@ -25,6 +25,8 @@ export class Driver implements ClientEnvironment {
   readonly #transportOptions: TransportOptions
   readonly #carriers: Map<number, Carrier> = new Map()
   readonly #gatewayKey: string | Uint8Array | undefined
+  /** Addresses at which the next handshake shows no ticket. */
+  readonly #ticketKeepers: Set<string> = new Set()
   #timer: ReturnType<typeof setTimeout> | undefined
   #armedAt = Infinity
   #interruptedUntil = -Infinity
@@ -83,8 +85,12 @@ export class Driver implements ClientEnvironment {
 
   dial(connection: number, address: string): void {
     const { url, gatewayKey, transport } = transportOf(address, this.#transports, this.#gatewayKey)
+    // A handshake with a ticket that came to nothing is followed by one without: RESUME can show it as well.
+    const resume = gatewayKey === undefined || this.#ticketKeepers.delete(address) ? undefined : this.core.ticket
+    let isOpened = false
     const lost = (text: string) => {
       this.#carriers.delete(connection)
+      if (!isOpened && resume !== undefined) this.#ticketKeepers.add(address)
       this.core.lost(connection, this.now(), text)
     }
     if (this.now() < this.#interruptedUntil) {
@@ -95,14 +101,17 @@ export class Driver implements ClientEnvironment {
     const carrier = transport(
       url,
       {
-        opened: (binding) => isOurs() && this.core.opened(connection, binding, this.now()),
+        opened: (binding, isTicketTaken) => {
+          isOpened = true
+          if (isOurs()) this.core.opened(connection, binding, this.now(), isTicketTaken ? resume : undefined)
+        },
         received: (bytes) => isOurs() && this.core.receive(connection, bytes, this.now()),
         receivedDatagram: (frame) => isOurs() && this.core.receiveDatagram(connection, frame, this.now()),
         stalled: () => isOurs() && this.core.stalled(connection, this.now()),
         drained: () => isOurs() && this.core.drained(connection, this.now()),
         closed: (cause) => isOurs() && lost(cause instanceof Error ? cause.message : ''),
       },
-      { ...this.#transportOptions, gatewayKey },
+      { ...this.#transportOptions, gatewayKey, resume },
     )
     this.#carriers.set(connection, carrier)
   }

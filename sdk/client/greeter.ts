@@ -5,6 +5,7 @@ import { PROTOCOL_VERSION, writeLogin, writeReauth, writeResume } from '../../pr
 import type { ClientConnection } from './connection.ts'
 import type { ClientCore } from './core.ts'
 
+const NO_BYTES = new Uint8Array(0)
 const RESUME_CONTEXT = new TextEncoder().encode('skewer-resume-1')
 
 export const speaksOurVersion = (hello: Hello): boolean =>
@@ -50,7 +51,9 @@ export class Greeter {
     } else {
       connection.shownGeneration = connection.generation = ticket.generation
       const proof = core.env.hmac(ticket.secret, RESUME_CONTEXT, connection.nonce!, connection.binding)
-      writeResume(connection.writer, { version, proof, ticket: ticket.ticket, agent })
+      // A ticket that the carrier's handshake has shown is not shown again (A1).
+      const shown = connection.ticketTaken === ticket ? NO_BYTES : ticket.ticket
+      writeResume(connection.writer, { version, proof, ticket: shown, agent })
     }
     core.wake()
   }

@@ -9,6 +9,8 @@ import { nobleProvider } from '../../protocols/secure/noble-provider.ts'
 import { DatagramCarrier } from './datagram-carrier.ts'
 import { PlainEnvelope } from './envelope.ts'
 import { SealedEnvelope } from './sealed-envelope.ts'
+import { nodeCryptoProvider } from '../node-crypto.ts'
+import { withNoise } from './noise-carrier.ts'
 import type { Carrier, CarrierEvents, Transport, Transports } from './transports.ts'
 
 const PORT = 7777
@@ -149,4 +151,11 @@ const webSocket: Transport = (address, events, { openMs, tls: options }) => {
 }
 
 /** What Node can connect with. */
-export const nodeTransports: Transports = { kcp, tcp, tls: secure, unix, ws: webSocket, wss: webSocket }
+export const nodeTransports: Transports = {
+  kcp,
+  tcp: withNoise('tcp', tcp, nodeCryptoProvider),
+  tls: secure,
+  unix,
+  ws: withNoise('websocket', webSocket, nodeCryptoProvider),
+  wss: webSocket,
+}

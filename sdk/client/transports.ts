@@ -6,8 +6,11 @@ import { type GatewayAddress, readAddress } from './address.ts'
 
 /** What a carrier tells its client. `received` lends the bytes for the call. After `closed` nothing more is told. */
 export interface CarrierEvents {
-  /** Ready for bytes; `binding` is what it is bound to (a handshake hash), empty where it has none. */
-  opened(binding: Uint8Array): void
+  /**
+   * Ready for bytes; `binding` is what it is bound to (a handshake hash), empty where it has none. `isTicketTaken`: what
+   * there was to resume was shown in its handshake, and taken.
+   */
+  opened(binding: Uint8Array, isTicketTaken?: boolean): void
   received(bytes: Uint8Array): void
   /** One frame that came beside the stream, without a length, lent for the call. */
   receivedDatagram?(frame: Uint8Array): void
@@ -39,6 +42,8 @@ export type TransportOptions = {
   tls?: object
   /** The gateway's public key, of the address or given for all: Noise is spoken inside. */
   gatewayKey?: Uint8Array
+  /** What the session is resumed with, for handshakes that can carry it. */
+  resume?: { readonly ticket: Uint8Array; readonly secret: Uint8Array }
   /** For kcp://: a preset (default `fast`) and changes to it. */
   kcp?: KcpOptions
 }

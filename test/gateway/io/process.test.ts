@@ -108,15 +108,6 @@ t.test('a start that fails leaves nothing behind', async (t) => {
   await t.rejects(new Promise((_resolve, reject) => net.connect(tcpPort, '127.0.0.1').on('error', reject)))
 })
 
-t.test('securities that are not there are refused by name', async (t) => {
-  for (const [change, what] of [
-    [{ security: 'noise' }, /listener tcp-7777: security noise is not there yet/],
-  ] as const) {
-    const settings = testSettings(t, '127.0.0.1:1', (s) => Object.assign(s.listeners[0], change))
-    await t.rejects(started(t, settings), what)
-  }
-})
-
 t.test('the limit of open files caps connectionsMax, so that links and the admin port have some', async (t) => {
   const host = new ScriptedHost({ name: 'local' })
   t.teardown(() => host.close())

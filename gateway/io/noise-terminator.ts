@@ -1,0 +1,80 @@
+// Noise in front of a listener: takes the carriers of accepted connections, and gives the core what is inside once their
+// handshake is done. Whoever is not done in the handshake time, whatever it sends meanwhile, is gone. Keys and tickets are
+// asked for at each handshake (noise-identity.ts).
+import { code } from '../../protocols/codes.ts'
+import type { StreamFailure } from '../../protocols/secure/secure-stream.ts'
+import type { Spoken } from '../../protocols/secure/sniff.ts'
+import type { Carrier, CarrierEvents, Entrance } from '../seams.ts'
+import { NoiseCarrier, type NoiseHome } from './noise-carrier.ts'
+import type { ListenerHome } from './tcp-listener.ts'
+
+const SECRET_BYTES = 32
+
+export class NoiseTerminator implements NoiseHome {
+  readonly #home: ListenerHome
+  readonly #entrance: Entrance
+  readonly #transport: string
+  /** Those whose handshake is not done, each with its deadline. */
+  readonly #waiting = new Map<NoiseCarrier, NodeJS.Timeout>()
+
+  /** `transport`: the name in the handshake's prologue, `tcp` or `websocket`. */
+  constructor(home: ListenerHome, entrance: Entrance, transport: string) {
+    this.#home = home
+    this.#entrance = entrance
+    this.#transport = transport
+  }
+
+  /** What the carrier's events are for. */
+  terminate(carrier: Carrier): CarrierEvents {
+    const { noise, randomBytes, handshakeMs } = this.#home
+    const inside = new NoiseCarrier(this, carrier, noise.responder(this.#transport), randomBytes(SECRET_BYTES))
+    const late = () => {
+      this.#home.counters.noiseHandshakesTimedOut++
+      inside.giveUp()
+    }
+    this.#waiting.set(inside, setTimeout(late, handshakeMs))
+    return inside
+  }
+
+  /** Lets nobody in any more; open connections stay. */
+  stop(): void {
+    for (const carrier of this.#waiting.keys()) carrier.destroy()
+  }
+
+  noiseOpened(carrier: NoiseCarrier, now: number): CarrierEvents {
+    this.#forget(carrier)
+    return this.#home.accept(carrier, now, this.#entrance)
+  }
+
+  noiseFailed({ address }: NoiseCarrier, why: StreamFailure, spoken: Spoken | undefined): void {
+    const { counters, observe } = this.#home
+    const { name, security: expected } = this.#entrance.settings
+    if (spoken === undefined) {
+      counters.noiseHandshakesFailed++
+      observe({ event: 'handshake_failed', listener: name, address, what: sentences[why] ?? why })
+    } else {
+      counters.wrongSecurity++
+      observe({ event: 'wrong_security', listener: name, address, code: code.wrong_security, expected, spoken })
+    }
+  }
+
+  noiseBroken({ address }: NoiseCarrier, why: number, what: string): void {
+    this.#home.observe({ event: 'peer_violation', side: 'client', address, code: why, what })
+  }
+
+  noiseGone(carrier: NoiseCarrier): void {
+    this.#forget(carrier)
+  }
+
+  #forget(carrier: NoiseCarrier): void {
+    clearTimeout(this.#waiting.get(carrier))
+    this.#waiting.delete(carrier)
+  }
+}
+
+/** What an operator reads of a handshake that failed. */
+const sentences: Partial<Record<StreamFailure, string>> = {
+  forged: 'the client knows another public key than ours, or the message was changed',
+  version: 'the client speaks other versions of the secure layer',
+  unknown_kind: 'a kind of handshake that is not offered here',
+}
