@@ -69,7 +69,7 @@ export class DatagramCounters {
   socketErrors = 0
   /** Changes of a client's address without a handshake. */
   moves = 0
-  /** Segments of KCP sent again, of conversations that are over. */
+  /** Segments of KCP sent again after a time-out, and because later ones had been confirmed. */
   timedOut = 0
   overtaken = 0
   readonly drops = new Float64Array(datagramDropReasons.length)

@@ -54,6 +54,9 @@ export class KcpCarrier implements Carrier, KcpSink, Expiring {
   #isOverfull = false
   #isResuming = false
   #now = 0
+  /** Segments sent again that are counted already, and those of them that had been overtaken. */
+  #resent = 0
+  #overtaken = 0
 
   constructor(
     carriers: KcpCarriers,
@@ -188,6 +191,7 @@ export class KcpCarrier implements Carrier, KcpSink, Expiring {
         this.kcp.resume(now)
       }
       this.kcp.tick(now)
+      this.#countResent()
       this.path.turn(now)
     }
     if (this.#isOver(now)) this.#finish(now)
@@ -196,6 +200,16 @@ export class KcpCarrier implements Carrier, KcpSink, Expiring {
 
   expired(_deadline: Deadline, now: number): void {
     this.turn(now)
+  }
+
+  #countResent(): void {
+    const { timedOut, fastResent } = this.kcp
+    if (timedOut + fastResent === this.#resent) return
+    const { counters } = this.#carriers
+    counters.overtaken += fastResent - this.#overtaken
+    counters.timedOut += timedOut - (this.#resent - this.#overtaken)
+    this.#overtaken = fastResent
+    this.#resent = timedOut + fastResent
   }
 
   #isOver(now: number): boolean {

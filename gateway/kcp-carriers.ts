@@ -4,7 +4,6 @@
 //
 //   touch(carrier)* -> flush(now)                     at the end of the turn, behind the core's
 //   tick(now)       at deadline(): what is to be sent again
-import type { Kcp } from '../protocols/kcp/kcp.ts'
 import { SegmentPool } from '../protocols/kcp/segment-pool.ts'
 import type { DatagramCounters } from './datagram-counters.ts'
 import { Deadlines } from './deadlines.ts'
@@ -69,8 +68,6 @@ export class KcpCarriers {
   remove(carrier: KcpCarrier): void {
     if (!this.open.delete(carrier)) return
     this.#deadlines.clear(carrier.deadline)
-    this.counters.timedOut += carrier.kcp.timedOut
-    this.counters.overtaken += carrier.kcp.fastResent
     this.env.left(carrier)
   }
 
@@ -93,12 +90,5 @@ export class KcpCarriers {
 
   tick(now: number): void {
     this.#deadlines.expire(now)
-  }
-
-  /** What the conversations that are open have sent again until now. */
-  resent(what: (kcp: Kcp) => number): number {
-    let sum = 0
-    for (const { kcp } of this.open) sum += what(kcp)
-    return sum
   }
 }

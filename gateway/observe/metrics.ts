@@ -5,6 +5,7 @@ import { type PolicyCount, verdictNames } from '../../policies/pipeline.ts'
 import { codeName } from '../../protocols/codes.ts'
 import { type Counters, cell, dropReasons } from '../counters.ts'
 import type { GuardSnapshot } from '../guard.ts'
+import { datagramDropReasons } from '../datagram-counters.ts'
 import type { IoCounters } from '../io/io-counters.ts'
 import type { Policing } from '../policing.ts'
 import type { ProcessSample } from '../io/process-sample.ts'
@@ -32,6 +33,7 @@ export class Metrics {
     this.#sources = sources
     this.#process()
     this.#clients()
+    this.#datagrams()
     this.#channels()
     this.#messages()
     this.#links()
@@ -117,12 +119,49 @@ export class Metrics {
       [],
       () => [[{}, io.requestsUnreadable]],
     )
-    this.#count('skewer_socket_errors_total', 'Sockets that ended with an error.', [], () => [[{}, io.socketErrors]])
+    this.#count('skewer_socket_errors_total', 'Sockets that ended with an error.', [], () => [
+      [{}, io.socketErrors + io.datagrams.socketErrors],
+    ])
     this.#cell(
       'skewer_client_pauses_total',
       'Times that a client was not read because a link was full.',
       'clientPauses',
     )
+  }
+
+  #datagrams(): void {
+    const { datagrams } = this.#sources.io
+    this.#count('skewer_datagrams_total', 'Datagrams of UDP listeners.', ['direction'], () => [
+      [{ direction: 'in' }, datagrams.received],
+      [{ direction: 'out' }, datagrams.sent],
+    ])
+    this.#count('skewer_datagram_bytes_total', 'Their bytes, without headers of UDP and IP.', ['direction'], () => [
+      [{ direction: 'in' }, datagrams.receivedBytes],
+      [{ direction: 'out' }, datagrams.sentBytes],
+    ])
+    this.#count(
+      'skewer_datagrams_dropped_total',
+      'Datagrams that meant nothing, were refused or not sent, by reason.',
+      ['reason'],
+      () => datagramDropReasons.map((reason, i) => [{ reason }, datagrams.drops[i]]),
+    )
+    this.#count('skewer_udp_handshakes_total', 'Handshakes of sealed datagrams.', ['outcome'], () => [
+      [{ outcome: 'answered' }, datagrams.handshakes],
+      [{ outcome: 'unconfirmed' }, datagrams.unconfirmed],
+    ])
+    this.#count('skewer_udp_moves_total', 'Changes of an address without a handshake.', [], () => [
+      [{}, datagrams.moves],
+    ])
+    this.#count(
+      'skewer_udp_evicted_total',
+      'Conversations of plain KCP without a login that had to go for newer ones.',
+      [],
+      () => [[{}, datagrams.evicted]],
+    )
+    this.#count('skewer_kcp_resent_total', 'Segments of KCP sent again, by why.', ['cause'], () => [
+      [{ cause: 'timeout' }, datagrams.timedOut],
+      [{ cause: 'overtaken' }, datagrams.overtaken],
+    ])
   }
 
   #channels(): void {
