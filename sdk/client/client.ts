@@ -214,6 +214,16 @@ export class Client {
   }
 
   /**
+   * For tests and demonstrations: connections over kcp:// go on from another port, as they do for a client that changes
+   * networks; without a handshake. Others have no such way.
+   * @example
+   * client.rebind()
+   */
+  rebind(): void {
+    this.#driver.rebind()
+  }
+
+  /**
    * Ends the session: the channels finish what was sent, at most for `timeoutMs`, then the connection closes. Channels tell
    * by `ended` what is unknown of them.
    * @example

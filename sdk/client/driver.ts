@@ -71,6 +71,11 @@ export class Driver implements ClientEnvironment {
     }
   }
 
+  /** The connections that can go on from another address do. */
+  rebind(): void {
+    for (const carrier of this.#carriers.values()) carrier.rebind?.()
+  }
+
   // ---- what the core asks for ----
 
   random(): number {

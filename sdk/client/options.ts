@@ -19,6 +19,8 @@ export type ClientOptions = {
   addresses: readonly (string | readonly string[])[]
   /** How long a way of a gateway has the race for itself before the next one starts. Default 250 ms. */
   raceMs?: number
+  /** First pause before ways that are preferred to the one in use are tried again; it grows to 30 times as much. Default 10 s. */
+  probeMs?: number
   /** What LOGIN and REAUTH show; a provider is asked each time. */
   token: Uint8Array | TokenProvider
   /** Name of the program, for the gateway's log. */
@@ -115,6 +117,7 @@ export type ClientSettings = {
   /** The gateway of each address. */
   gatewayOf: readonly number[]
   raceMs: number
+  probeMs: number
   token: Uint8Array | TokenProvider
   agent: string
   window: Window
@@ -147,6 +150,7 @@ export function clientSettings(o: ClientOptions): ClientSettings {
     gateways,
     gatewayOf,
     raceMs: o.raceMs ?? 250,
+    probeMs: o.probeMs ?? 10 * SECOND_MS,
     token: o.token,
     agent: o.agent ?? 'skewer-client',
     window: o.window ?? { count: 256, bytes: 64 * KIB },

@@ -2,8 +2,8 @@
 // network that blocks them for good costs next to nothing. A way that came back must last before the pauses are short again.
 import type { ClientCore } from './core.ts'
 
-const FIRST_MS = 10_000
-const LONGEST_MS = 5 * 60_000
+/** The pauses double up to so many times the first one: from 10 s to 5 min. */
+const GROWTH_MAX = 30
 /** A preferred way that lasted so long is trusted again. */
 const LASTED_MS = 60_000
 
@@ -12,11 +12,12 @@ export class Probing {
   isWanted = true
   dueAt = Infinity
   readonly #core: ClientCore
-  #pauseMs = FIRST_MS
+  #pauseMs: number
   #preferredSince = Infinity
 
   constructor(core: ClientCore) {
     this.#core = core
+    this.#pauseMs = core.settings.probeMs
   }
 
   /** This address carries the session now. */
@@ -46,11 +47,11 @@ export class Probing {
   stop(): void {
     this.dueAt = Infinity
     this.#preferredSince = Infinity
-    this.#pauseMs = FIRST_MS
+    this.#pauseMs = this.#core.settings.probeMs
   }
 
   #left(now: number): void {
-    if (now - this.#preferredSince >= LASTED_MS) this.#pauseMs = FIRST_MS
+    if (now - this.#preferredSince >= LASTED_MS) this.#pauseMs = this.#core.settings.probeMs
     this.#preferredSince = Infinity
   }
 
@@ -62,7 +63,7 @@ export class Probing {
   /** With up to a quarter of jitter, so that clients that lost UDP together do not all look for it together. */
   #pause(now: number): void {
     this.dueAt = now + this.#pauseMs * (1 + this.#core.env.random() / 4)
-    this.#pauseMs = Math.min(LONGEST_MS, this.#pauseMs * 2)
+    this.#pauseMs = Math.min(GROWTH_MAX * this.#core.settings.probeMs, this.#pauseMs * 2)
   }
 
   #betterThan(address: number): number[] {

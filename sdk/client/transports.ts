@@ -29,6 +29,8 @@ export interface Carrier {
   writeDatagram?(frame: Uint8Array): boolean
   /** Bytes that were written and not taken yet. */
   queuedBytes(): number
+  /** For tests and demonstrations: goes on from another address of ours, where the transport can. */
+  rebind?(): void
   /** Ends it behind what was written. */
   close(): void
   /** Ends it at once. */

@@ -1,0 +1,135 @@
+// The client SDK over UDP with a whole gateway and host on real sockets: one session over KCP, TCP and WebSocket, whatever
+// the network does.
+import t, { type Test } from 'tap'
+import { ImpairingProxy } from '../../bench/impairing-proxy.ts'
+import type { Client, ConnectOptions } from '../../sdk/client/client.ts'
+import { connect, json } from '../../sdk/client/index.ts'
+import { eventually } from '../gateway/io/started.ts'
+import { carriedBy, next, stage, type Stage, Talker } from './stage.ts'
+
+t.setTimeout(120_000)
+
+function clientOf(t: Test, gateways: ConnectOptions['gateways'], options: Partial<ConnectOptions> = {}): Client {
+  const client = connect({ gateways, token: 'ana', codec: json, ...options })
+  t.teardown(() => client.close({ timeoutMs: 0 }))
+  return client
+}
+
+async function proxied(t: Test, { udpPort }: Stage): Promise<ImpairingProxy> {
+  const proxy = await ImpairingProxy.start({ targetPort: udpPort })
+  t.teardown(() => proxy.close())
+  return proxy
+}
+
+/** All that was said was taken once and in order, and came back so. */
+async function isWhole(t: Test, talker: Talker, { taken }: Stage): Promise<void> {
+  const said = await talker.finished()
+  const all = Array.from({ length: said }, (_, i) => i + 1)
+  t.ok(said > 0, `${said} said`)
+  t.same(taken.get('ana'), all, 'the host took each once, in order')
+  t.same(talker.heard, all, 'and so did the client')
+}
+
+t.test('a session hops between KCP, TCP and WebSocket under load: nothing lost, doubled or out of order', async (t) => {
+  const s = await stage(t)
+  const client = clientOf(t, [s.kcp(), s.tcp, s.ws])
+  const room = client.actor('arena', 'lobby')
+  const talker = new Talker(room)
+  await talker.goOn(100)
+  const { session } = client
+  for (const transport of ['tcp', 'kcp', 'ws', 'kcp', 'tcp', 'ws', 'kcp']) {
+    client.switchTo(['kcp', 'tcp', 'ws'].indexOf(transport))
+    await carriedBy(client, transport)
+    await talker.goOn(100)
+  }
+  await isWhole(t, talker, s)
+  t.equal(client.session, session)
+  await eventually(() => s.transports().length === 1, 'the other connections to be closed')
+  t.same(s.transports(), ['kcp-noise'])
+})
+
+t.test('addresses that change in mid-session, known to the client or not, cost no handshake', async (t) => {
+  const s = await stage(t)
+  const proxy = await proxied(t, s)
+  const client = clientOf(t, [s.kcp(proxy.port)])
+  const ends: unknown[] = []
+  client.on('disconnected', (end) => ends.push(end))
+  const talker = new Talker(client.actor('arena', 'lobby'))
+  await talker.goOn(100)
+  proxy.impair({ lossShare: 0.05, delayMs: 10, jitterMs: 20 })
+  for (let i = 0; i < 4; i++) {
+    client.rebind()
+    await talker.goOn(100)
+    proxy.rebind()
+    await talker.goOn(100)
+  }
+  await isWhole(t, talker, s)
+  t.same(ends, [])
+  t.ok(proxy.rebindings >= 4)
+})
+
+t.test('KCP wins the race where UDP works', async (t) => {
+  const s = await stage(t)
+  const client = clientOf(t, [[s.kcp(), s.ws, s.tcp]])
+  await client.ready()
+  t.equal(client.transport, 'kcp')
+})
+
+t.test('UDP that is swallowed: TCP carries the session, and KCP when it works again', async (t) => {
+  const s = await stage(t)
+  const proxy = await proxied(t, s)
+  proxy.impair({ lossShare: 1 })
+  const since = performance.now()
+  const client = clientOf(t, [[s.kcp(proxy.port), s.tcp]], { probeMs: 300, handshakeMs: 1000 })
+  const talker = new Talker(client.actor('arena', 'lobby'))
+  await client.ready()
+  t.equal(client.transport, 'tcp')
+  t.ok(performance.now() - since < 2000, 'soon')
+  await talker.goOn(100)
+  proxy.impair({ lossShare: 0 })
+  await carriedBy(client, 'kcp')
+  await talker.goOn(100)
+  await isWhole(t, talker, s)
+})
+
+t.test('UDP that falls silent in mid-session: TCP takes over within seconds, and nothing is lost', async (t) => {
+  const s = await stage(t)
+  const proxy = await proxied(t, s)
+  const client = clientOf(t, [[s.kcp(proxy.port), s.tcp]], { probeMs: 500, handshakeMs: 1000 })
+  const talker = new Talker(client.actor('arena', 'lobby'))
+  await carriedBy(client, 'kcp')
+  await talker.goOn(100)
+  for (const _ of [1, 2]) {
+    proxy.impair({ lossShare: 1 })
+    const since = performance.now()
+    await carriedBy(client, 'tcp')
+    t.ok(performance.now() - since < 5000, `${Math.round(performance.now() - since)} ms`)
+    await talker.goOn(100)
+    proxy.impair({ lossShare: 0 })
+    await carriedBy(client, 'kcp')
+    await talker.goOn(100)
+  }
+  await isWhole(t, talker, s)
+})
+
+t.test('another key is told clearly, and another way is taken where there is one', async (t) => {
+  const s = await stage(t)
+  const otherKey = Buffer.alloc(32, 9).toString('base64url')
+  const wrong = s.kcp().replace(/key=.*/, `key=${otherKey}`)
+  const client = clientOf(t, [[wrong, s.tcp]], { handshakeMs: 400 })
+  await client.ready()
+  t.equal(client.transport, 'tcp')
+  const alone = clientOf(t, [wrong], { handshakeMs: 400 })
+  const { text } = await next(alone, 'disconnected')
+  t.match(text, /or the gateway has another key/)
+})
+
+t.test('damaged and foreign datagrams on the way change nothing', async (t) => {
+  const s = await stage(t)
+  const proxy = await proxied(t, s)
+  proxy.impair({ corruptShare: 0.05, lossShare: 0.02 })
+  const client = clientOf(t, [s.kcp(proxy.port)])
+  const talker = new Talker(client.actor('arena', 'lobby'))
+  await talker.goOn(2000)
+  await isWhole(t, talker, s)
+})
