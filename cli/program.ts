@@ -5,6 +5,9 @@ import { limits, type RivalName, rivalNames, scenarioNames } from '../bench/opti
 import { completion, shells } from './commands/completion.ts'
 import { packageVersion } from './package-version.ts'
 
+/** Of `skewer keygen`. */
+const keyKinds = ['secret', 'noise']
+
 /** Returns the exit code. */
 type Action<A extends unknown[]> = (...args: A) => number | Promise<number>
 
@@ -92,9 +95,12 @@ export function buildProgram(finish: (code: number) => void): Command {
     .option('--user-claim <name>', 'the claim that holds the user, with --secret-...; default: sub')
     .action(does(async (flags) => (await import('./commands/token.ts')).token(flags)))
 
-  add(program, 'keygen', 'make a key for `ticketKeys` or `linkKey`').action(
-    does(async (flags) => (await import('./commands/keygen.ts')).keygen(flags)),
-  )
+  add(program, 'keygen', 'make a key: for `ticketKeys` or `linkKey`, or a key file for `noise`')
+    .addArgument(new Argument('[kind]', 'what for').choices(keyKinds).default('secret'))
+    .argument('[file]', 'noise: where the private key goes; default: noise.key. The public key is printed')
+    .option('--show', 'noise: only print the public key of the file')
+    .option('--force', 'noise: replace a file that exists')
+    .action(does(async (kind, file, flags) => (await import('./commands/keygen.ts')).keygen(kind, file, flags)))
 
   withAdmin(add(program, 'health', 'say whether a gateway is ready')).action(
     does(async (flags) => (await import('./commands/operate.ts')).health(flags)),

@@ -3,6 +3,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { parse } from 'yaml'
 import { readKey } from '../../config/keys.ts'
+import { readNoiseKey } from '../../config/noise-keys.ts'
 import { layOutSamples, sampleEnv } from '../config/samples.ts'
 import { skewer } from './skewer.ts'
 
@@ -87,6 +88,29 @@ t.test('keygen makes another key every time', async (t) => {
   t.not(a.stdout, b.stdout)
   const { key, id } = JSON.parse((await skewer(['keygen', '--json'], inEmpty)).stdout)
   t.equal(readKey(key)!.id, id)
+})
+
+t.test('keygen noise writes a private key for its owner, and prints the public one', async (t) => {
+  const cwd = t.testdir()
+  const made = await skewer(['keygen', 'noise'], { cwd })
+  const file = path.join(cwd, 'noise.key')
+  t.equal(fs.statSync(file).mode & 0o777, 0o600)
+  const { publicKey } = readNoiseKey(fs.readFileSync(file, 'utf8'))!
+  t.equal(made.stdout, `${publicKey}\n`)
+  t.match(publicKey, /^[\w-]{43}$/)
+  t.match(await skewer(['keygen', 'noise', 'noise.key'], { cwd }), {
+    code: 2,
+    stdout: '',
+    stderr: /noise\.key exists; --show prints its public key, --force replaces it/,
+  })
+  t.equal((await skewer(['keygen', 'noise', '--show'], { cwd })).stdout, made.stdout)
+  const forced = JSON.parse((await skewer(['keygen', 'noise', '--force', '--json'], { cwd })).stdout)
+  t.equal(forced.publicKey, readNoiseKey(fs.readFileSync(file, 'utf8'))!.publicKey)
+  t.not(forced.publicKey, publicKey)
+  fs.writeFileSync(path.join(cwd, 'junk'), 'junk')
+  t.match(await skewer(['keygen', 'noise', 'junk', '--show'], { cwd }), { code: 2, stderr: /X25519/ })
+  t.match(await skewer(['keygen', 'secret', 'file'], { cwd }), { code: 2, stderr: /go with `keygen noise`/ })
+  t.match(await skewer(['keygen', 'rsa'], { cwd }), { code: 2 })
 })
 
 t.test('output into a pipe that is closed early is no failure', { skip: process.platform === 'win32' }, async (t) => {

@@ -8,6 +8,7 @@ import {
   openFrame,
   readAttached,
   readClose,
+  readHello,
   readTicket,
   readWelcome,
   type Welcome,
@@ -34,7 +35,8 @@ const DEADLINE_MS = 5000
 export class ScriptedClient implements FrameSink {
   readonly pipe: Pipe
   welcome: Welcome | undefined
-  isGreeted = false
+  /** Of HELLO. */
+  nonce: Uint8Array | undefined
   attached = false
   closedWith: Close | undefined
   isGone = false
@@ -50,6 +52,10 @@ export class ScriptedClient implements FrameSink {
 
   constructor(pipe: Pipe) {
     this.pipe = pipe
+  }
+
+  get isGreeted(): boolean {
+    return this.nonce !== undefined
   }
 
   take(bytes: Uint8Array): void {
@@ -77,7 +83,7 @@ export class ScriptedClient implements FrameSink {
       return true
     }
     const r = openFrame(bytes, start, end)!
-    if (kind === clientKind.hello) this.isGreeted = true
+    if (kind === clientKind.hello) this.nonce = readHello(r)?.nonce.slice()
     else if (kind === clientKind.welcome) this.welcome = readWelcome(r)
     else if (kind === clientKind.attached) this.attached = readAttached(r) !== undefined
     else if (kind === clientKind.close) this.closedWith = readClose(r)
