@@ -2,6 +2,7 @@
 // name services, ports that collide; security-checks.ts has the rest. Each check is one function that complains
 // with the path of the key to change. Errors are what cannot work or is unsafe; warnings what probably was not meant.
 import { nearest } from './nearest.ts'
+import { checkPolicies } from './policy-checks.ts'
 import type { Complaint, PathStep } from './problems.ts'
 import { formatDuration, formatSize } from './quantities.ts'
 import type { Config } from './schema.ts'
@@ -25,6 +26,7 @@ const checks = [
   checkWindows,
   checkFrames,
   checkTimes,
+  checkPolicies,
   ...securityChecks,
 ]
 

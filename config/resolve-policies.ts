@@ -1,11 +1,14 @@
 // From what stands under a `policies:` key to the settings of policies: units resolved, those that are off left out, the
 // gateway's defaults filled in. And back, for dumps.
 import type { PolicySet } from '../policies/compile.ts'
+import type { AuthenticationSettings } from '../policies/authentication.ts'
 import type { MessageSizeSettings } from '../policies/message-size.ts'
+import type { PayloadSchemaSettings } from '../policies/payload-schema.ts'
 import type { RateLimitSettings } from '../policies/rate-limit.ts'
 import { formatByteRate } from './byte-rates.ts'
 import { formatRate, formatSize } from './quantities.ts'
 import type { PlainConfig } from './redacted.ts'
+import { readSchemaFile } from './schema-files.ts'
 import type { PoliciesConfig, RateLimitConfig } from './schema-policies.ts'
 
 /**
@@ -26,20 +29,26 @@ function limitPerSession(
   return { name, mode: 'enforce', unit, perSecond, burst, per, action: 'reject', banMs: 0, banOf: 'address' }
 }
 
-export function gatewayPolicySet(written: PoliciesConfig): PolicySet {
+type FileOf = (name: string) => string
+
+export function gatewayPolicySet(written: PoliciesConfig, file: FileOf): PolicySet {
   const defaults = Object.entries(defaultRateLimits).filter(([name]) => !(name in written.rateLimits))
-  const set = policySet(written) ?? {}
+  const set = policySet(written, file) ?? {}
   return { ...set, rateLimits: [...defaults.map(([, limit]) => limit), ...(set.rateLimits ?? [])] }
 }
 
 /** Undefined where nothing is left. */
-export function policySet(written: PoliciesConfig | undefined): PolicySet | undefined {
+export function policySet(written: PoliciesConfig | undefined, file: FileOf): PolicySet | undefined {
   if (written === undefined) return undefined
   const rateLimits = Object.entries(written.rateLimits).flatMap(([name, limit]) => rateLimitSettings(name, limit))
   const messageSize = messageSizeSettings(written)
+  const authentication = authenticationSettings(written)
+  const payloadSchema = payloadSchemaSettings(written, file)
   const set: PolicySet = {
     ...(rateLimits.length > 0 ? { rateLimits } : {}),
-    ...(messageSize === undefined ? {} : { messageSize }),
+    ...(messageSize && { messageSize }),
+    ...(authentication && { authentication }),
+    ...(payloadSchema && { payloadSchema }),
   }
   return Object.keys(set).length > 0 ? set : undefined
 }
@@ -58,6 +67,21 @@ function messageSizeSettings({ messageSize }: PoliciesConfig): MessageSizeSettin
   return { mode, payloadBytesMax, action }
 }
 
+function authenticationSettings({ authentication }: PoliciesConfig): AuthenticationSettings | undefined {
+  if (authentication === undefined || authentication.mode === 'off') return undefined
+  const { mode, labels, action } = authentication
+  return { mode, labels, action }
+}
+
+/** A file that cannot be read leaves an empty schema, and the checker says so. */
+function payloadSchemaSettings({ payloadSchema }: PoliciesConfig, file: FileOf): PayloadSchemaSettings | undefined {
+  if (payloadSchema === undefined || payloadSchema.mode === 'off') return undefined
+  const { mode, contentType, schema, schemaFile, action } = payloadSchema
+  if (schemaFile === undefined) return { mode, contentType, schema: schema ?? {}, action }
+  const read = readSchemaFile(file(schemaFile))
+  return { mode, contentType, schema: 'schema' in read ? read.schema : {}, schemaFile: file(schemaFile), action }
+}
+
 // ---- back ----
 
 /** Every key explicit, and defaults that are off as such. */
@@ -74,13 +98,25 @@ export function plainGatewayPolicies(set: PolicySet): PlainConfig {
 
 export function plainPolicies(set: PolicySet | undefined): PlainConfig | undefined {
   if (set === undefined) return undefined
-  const { rateLimits, messageSize } = set
+  const { rateLimits, messageSize, authentication, payloadSchema } = set
   return {
     ...(rateLimits && { rateLimits: Object.fromEntries(rateLimits.map((limit) => [limit.name, plainLimit(limit)])) }),
     ...(messageSize && {
       messageSize: { ...messageSize, payloadBytesMax: formatSize(messageSize.payloadBytesMax) },
     }),
+    ...(authentication && { authentication: plainAuthentication(authentication) }),
+    ...(payloadSchema && { payloadSchema: plainSchema(payloadSchema) }),
   }
+}
+
+function plainAuthentication({ labels, action, mode }: AuthenticationSettings): PlainConfig {
+  const lists = Object.fromEntries(Object.entries(labels).map(([name, values]) => [name, [...values]]))
+  return { labels: lists, action, mode }
+}
+
+function plainSchema({ contentType, schema, schemaFile, action, mode }: PayloadSchemaSettings): PlainConfig {
+  const read: PlainConfig = schemaFile === undefined ? { schema: schema as PlainConfig } : { schemaFile }
+  return { contentType, ...read, action, mode }
 }
 
 function plainLimit({ unit, per, action, mode, ...rate }: RateLimitSettings): PlainConfig {

@@ -26,9 +26,9 @@ export function resolveSettings(config: Config, directory: string): Settings {
       config,
     ),
     hosts: config.hosts.map((host) => hostSettings(host, file)),
-    services: Object.entries(config.services).map(([name, service]) => serviceSettings(name, service)),
-    routes: routeSettings(config),
-    policies: gatewayPolicySet(config.policies),
+    services: Object.entries(config.services).map(([name, service]) => serviceSettings(name, service, file)),
+    routes: routeSettings(config, file),
+    policies: gatewayPolicySet(config.policies, file),
     auth: authSettings(config, file),
     ticketKeys: config.ticketKeys,
     stateDir: file(config.stateDir),
@@ -65,7 +65,7 @@ function listenerSettings(listener: Config['listeners'][number], file: FileOf): 
     origins: listener.origins ?? [],
     kcp: transport === 'udp' ? kcpFrom(listener.kcp) : undefined,
     ...httpOf(listener),
-    policies: policySet(listener.policies),
+    policies: policySet(listener.policies, file),
   }
 }
 
@@ -105,7 +105,7 @@ function hostSettings(host: Config['hosts'][number], file: FileOf): HostSettings
   }
 }
 
-function serviceSettings(name: string, service: Config['services'][string]): ServiceSettings {
+function serviceSettings(name: string, service: Config['services'][string], file: FileOf): ServiceSettings {
   const { keys, whenAway, breaker } = service
   return {
     name,
@@ -115,12 +115,12 @@ function serviceSettings(name: string, service: Config['services'][string]): Ser
     fallback: breaker === 'off' ? undefined : breaker.fallback,
     concurrency: concurrencySettings(service.concurrency),
     canary: canarySettings(service.canary),
-    policies: policySet(service.policies),
+    policies: policySet(service.policies, file),
   }
 }
 
 /** Written ones first, then those of services in their order; a service without any has all of its own name. */
-function routeSettings(config: Config): RouteSettings[] {
+function routeSettings(config: Config, file: FileOf): RouteSettings[] {
   const written = [...config.routes]
   for (const [service, { routes: own }] of Object.entries(config.services)) {
     for (const route of own) written.push({ ...route, service })
@@ -134,7 +134,7 @@ function routeSettings(config: Config): RouteSettings[] {
     breaker: breakerSettings(route.breaker),
     concurrency: concurrencySettings(route.concurrency),
     calls: callSettings(route.calls),
-    policies: policySet(route.policies),
+    policies: policySet(route.policies, file),
   }))
 }
 

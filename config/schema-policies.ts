@@ -4,7 +4,7 @@
 import { z } from 'zod'
 import { placeKeys, subjectKeys } from '../policies/subject.ts'
 import { BYTE_RATE_PATTERN, readByteRate } from './byte-rates.ts'
-import { type IssueParams, name, rate, size } from './schema-values.ts'
+import { type IssueParams, fileName, name, rate, size, text } from './schema-values.ts'
 import { shown } from './problems.ts'
 import type { RateSettings } from './settings.ts'
 
@@ -60,9 +60,36 @@ const rateLimit = z
     ctx.addIssue({ code: 'custom', message: params.complaint.what, params, input: limit })
   })
 
+const action = z.enum(['reject', 'drop', 'close']).default('reject').meta({ description: 'As of a rate limit.' })
+
 const messageSize = z.strictObject({
   payloadBytesMax: size('The largest payload.', { min: '1B', max: '16MiB' }),
-  action: z.enum(['reject', 'drop', 'close']).default('reject').meta({ description: 'As of a rate limit.' }),
+  action,
+  mode,
+})
+
+const authentication = z.strictObject({
+  labels: z
+    .record(
+      text('', /^[\w./-]{1,64}$/, 'at most 64 letters, digits and _ . / -'),
+      z.preprocess((written) => (typeof written === 'string' ? [written] : written), z.array(z.string()).min(1)),
+    )
+    .default({})
+    .meta({ description: 'Labels that the login must have given, each with one of these values.' }),
+  action: z.enum(['reject', 'close']).default('reject').meta({ description: 'As of a rate limit.' }),
+  mode,
+})
+
+const payloadSchema = z.strictObject({
+  contentType: z.enum(['json', 'text']).default('json').meta({
+    description: 'What payloads are: JSON, or UTF-8 text, whose schema is that of a string.',
+  }),
+  schema: z
+    .record(z.string(), z.unknown())
+    .meta({ description: 'A JSON Schema, draft 7, or 2020-12 where its `$schema` says so.' })
+    .optional(),
+  schemaFile: fileName('The same in a file of its own, JSON or YAML.').optional(),
+  action,
   mode,
 })
 
@@ -72,6 +99,15 @@ const everywhere = {
     .default({})
     .meta({ description: 'Rate limits, by name; all of them hold.' }),
   messageSize: messageSize.optional().meta({ description: 'How large the payload of a message may be.' }),
+  authentication: authentication.optional().meta({
+    description: 'What it needs of a login: authority that has not run out (T2), and labels. `{}`: authority alone.',
+  }),
+}
+
+/** Where a game's own messages are known. */
+const inside = {
+  ...everywhere,
+  payloadSchema: payloadSchema.optional().meta({ description: 'What payloads must look like.' }),
 }
 
 const set = <T extends z.ZodRawShape>(shape: T, description: string) =>
@@ -82,8 +118,9 @@ export const gatewayPolicies = set(
   'What is allowed to every message. docs/policies has a page for each kind.',
 )
 export const listenerPolicies = set(everywhere, 'Policies of messages that come in here, as under `policies`.')
-export const servicePolicies = set(everywhere, 'Policies of its messages, as under `policies`.')
-export const routePolicies = set(everywhere, 'Policies of its messages, as under `policies`.')
+export const servicePolicies = set(inside, 'Policies of its messages, as under `policies`.')
+export const routePolicies = set(inside, 'Policies of its messages, as under `policies`.')
 
-export type PoliciesConfig = z.output<typeof gatewayPolicies>
+/** As written at any place; what a place does not have is absent. */
+export type PoliciesConfig = z.output<typeof routePolicies>
 export type RateLimitConfig = z.output<typeof rateLimit>

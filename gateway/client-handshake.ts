@@ -216,7 +216,7 @@ export class ClientHandshake implements Expiring {
 
   #authorise(untilWallMs: number, now: number): void {
     this.#authUntilWallMs = untilWallMs
-    this.#connection.isAuthExpired = false
+    this.#setExpired(false)
     const leftMs = untilWallMs - this.#gateway.env.wallNow()
     if (leftMs <= 0) {
       this.#askForToken(now)
@@ -226,11 +226,16 @@ export class ClientHandshake implements Expiring {
     if (leftMs > HALF_LIFE_MIN_MS) this.#gateway.deadlines.set(this.#halfLife, now + leftMs / 2)
   }
 
+  #setExpired(isExpired: boolean): void {
+    this.#connection.isAuthExpired = isExpired
+    this.#connection.subject!.isAuthExpired = isExpired
+  }
+
   /** The session is kept, but nothing is attached any more until its user has shown a new token. */
   #askForToken(now: number): void {
     const connection = this.#connection
     const waitMs = this.#gateway.times.parkMaxMs
-    connection.isAuthExpired = true
+    this.#setExpired(true)
     writeNumber(connection.outlet.writer, clientKind.authRequired, waitMs)
     connection.outlet.touch()
     this.#gateway.deadlines.set(this.#authority, now + waitMs)
@@ -260,7 +265,10 @@ export class ClientHandshake implements Expiring {
       return
     }
     const now = this.#gateway.env.now()
-    if (fitTicket(result.labels)) connection.session!.labels = result.labels
+    if (fitTicket(result.labels)) {
+      connection.session!.labels = result.labels
+      for (const { subject } of connection.session!.connections) subject!.labels = result.labels
+    }
     this.#authorise(this.#authUntil(result), now)
     this.#issue()
   }

@@ -176,6 +176,7 @@ export class Gateway {
     session.connections.push(connection)
     connection.session = session
     connection.subject = this.policing.subjectOf(connection.outlet.carrier.address, id, user)
+    connection.subject.labels = session.labels
   }
 
   connectionEnded(connection: ClientConnection, why: number): void {

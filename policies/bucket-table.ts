@@ -97,23 +97,34 @@ export class BucketTable {
    * will be enough.
    */
   take(lo: number, hi: number, costMs: number, burstMs: number, now: number): number {
+    return this.takeAt(this.entryOf(lo, hi, now), costMs, burstMs, now)
+  }
+
+  /** The entry of a key, made where there is none; it is the key's for as long as `isOf` says so. */
+  entryOf(lo: number, hi: number, now: number): number {
     if (this.#old !== undefined) this.#move(now)
-    let sets = this.#sets
-    let entry = sets.find(lo, hi)
-    if (entry === -1) {
-      entry = this.#add(lo, hi, now)
-      sets = this.#sets
-    }
+    const entry = this.#sets.find(lo, hi)
+    return entry === -1 ? this.#add(lo, hi, now) : entry
+  }
+
+  isOf(entry: number, lo: number, hi: number): boolean {
+    const words = this.#sets.words
+    return words[entry * WORDS] === lo && words[entry * WORDS + 1] === hi
+  }
+
+  /** `take` from an entry that is a key's. */
+  takeAt(entry: number, costMs: number, burstMs: number, now: number): number {
+    const times = this.#sets.times
     const at = entry * 2 + 1
-    let fullAt = sets.times[at]
+    let fullAt = times[at]
     if (fullAt < now) fullAt = now
     else if (fullAt > now + burstMs) fullAt = now + burstMs
     const waitMs = fullAt + costMs - now - burstMs
     if (waitMs > GRAIN_MS) {
-      sets.times[at] = fullAt
+      times[at] = fullAt
       return waitMs
     }
-    sets.times[at] = fullAt + costMs
+    times[at] = fullAt + costMs
     return 0
   }
 

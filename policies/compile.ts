@@ -4,9 +4,11 @@
 //
 // A new kind of policy is one file with its settings, its Check and a maker of checks; here it gets a key in PolicySet and
 // a line in `makers`.
+import { type AuthenticationSettings, authenticationChecks } from './authentication.ts'
 import type { BucketTable } from './bucket-table.ts'
 import type { HashKey } from './key-hash.ts'
 import { type MessageSizeSettings, messageSizeChecks } from './message-size.ts'
+import { type PayloadSchemaSettings, payloadSchemaChecks } from './payload-schema.ts'
 import { type Check, Pipeline, PolicyCount } from './pipeline.ts'
 import { type RateLimitSettings, rateLimitChecks } from './rate-limit.ts'
 
@@ -14,6 +16,8 @@ import { type RateLimitSettings, rateLimitChecks } from './rate-limit.ts'
 export type PolicySet = {
   readonly rateLimits?: readonly RateLimitSettings[]
   readonly messageSize?: MessageSizeSettings
+  readonly authentication?: AuthenticationSettings
+  readonly payloadSchema?: PayloadSchemaSettings
 }
 
 export type Level = { readonly scope: string; readonly policies: PolicySet }
@@ -30,7 +34,7 @@ export type Place = {
 
 type CheckMaker = (place: Place, tools: CompileTools) => Check[]
 
-const makers: readonly CheckMaker[] = [rateLimitChecks, messageSizeChecks]
+const makers: readonly CheckMaker[] = [authenticationChecks, messageSizeChecks, rateLimitChecks, payloadSchemaChecks]
 
 /** For names of the SDK ends themselves (`$recover`): they belong to every service, and no size or schema is theirs. */
 const reservedMakers: readonly CheckMaker[] = [rateLimitChecks]

@@ -14,8 +14,6 @@ export class Subject {
   readonly keys = new Int32Array(2 * subjectKeys.length)
   readonly #hashKey: HashKey
   labels: Readonly<Record<string, string>> = {}
-  /** When its token was last checked, in monotonic milliseconds; a ticket does not count as a login. */
-  loggedInAt = -Infinity
   /** The authority of the login has passed (T2). */
   isAuthExpired = false
 

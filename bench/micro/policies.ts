@@ -1,0 +1,109 @@
+// What judging a message costs: ten policies at its place (eight rate limits by different keys, of messages and of bytes,
+// two sizes), for 1,000 sessions. One by one each message is of another session, so that buckets come out of memory; in
+// batches of eight a session sends eight messages at one time, as a read from a busy connection brings them. Run it with
+// `node bench/micro/policies.ts [sessions]`. The best of several rounds is printed beside the median, since machines are
+// shared.
+import { BucketTable } from '../../policies/bucket-table.ts'
+import { CompiledPolicies, CompileTools, PolicyCounts } from '../../policies/compile.ts'
+import { Judgement, type Pipeline, verdict } from '../../policies/pipeline.ts'
+import type { RateLimitSettings } from '../../policies/rate-limit.ts'
+import { type LimitKey, Subject } from '../../policies/subject.ts'
+
+const ROUNDS = 15
+const MESSAGES = 400_000
+const SESSIONS = Number(process.argv[2] ?? 1000)
+const BATCH = 8
+
+const hashKey = { lo: 1, hi: 2 }
+const perKeys: LimitKey[][] = [
+  ['connection'],
+  ['session'],
+  ['user'],
+  ['address'],
+  ['network'],
+  ['user', 'route'],
+  ['service'],
+  ['global'],
+]
+const rateLimits = perKeys.map((per, i): RateLimitSettings => {
+  const unit = i % 2 === 0 ? 'messages' : 'bytes'
+  return {
+    name: `limit ${i}`,
+    mode: 'enforce',
+    unit,
+    perSecond: 1e9,
+    burst: 1e9,
+    per,
+    action: 'reject',
+    banMs: 0,
+    banOf: 'address',
+  }
+})
+const messageSize = { mode: 'enforce', payloadBytesMax: 1024, action: 'reject' } as const
+
+function pipelineOf(count: number): Pipeline {
+  const table = new BucketTable(1_000_000)
+  const tools = new CompileTools(undefined, table, hashKey, new PolicyCounts(), 0)
+  const compiled = new CompiledPolicies(
+    {
+      listeners: [],
+      services: [{ name: 'arena', policies: count >= 10 ? { messageSize } : {} }],
+      routes: [{ match: 'arena.move', service: 'arena', policies: count >= 9 ? { messageSize } : {} }],
+      policies: { rateLimits: rateLimits.slice(0, count) },
+    },
+    tools,
+  )
+  return compiled.pipelines('')[1]
+}
+
+const subjects = Array.from({ length: SESSIONS }, (_, i) => {
+  const subject = new Subject(hashKey)
+  subject.cameFrom(`10.${i >> 16}.${(i >> 8) & 255}.${i & 255}`)
+  subject.identify('connection', `${i}`)
+  subject.identify('session', `s${i}`)
+  subject.identify('user', `u${i}`)
+  return subject
+})
+
+function run(pipeline: Pipeline, judgement: Judgement, batch: number, from: number): number {
+  let now = from
+  let passed = 0
+  for (let i = 0; i < MESSAGES; i += batch) {
+    // A stride that visits every session before it comes back to one.
+    judgement.subject = subjects[((i / batch) * 7919) % SESSIONS]
+    now += 0.001
+    for (let j = 0; j < batch; j++) {
+      judgement.messageBytes = 64
+      judgement.payloadStart = 0
+      judgement.payloadEnd = 64
+      if (pipeline.judge(judgement, now) === verdict.pass) passed++
+    }
+  }
+  if (passed !== MESSAGES) throw new Error(`${MESSAGES - passed} messages were refused`)
+  return now
+}
+
+for (const count of [1, 10]) {
+  const pipeline = pipelineOf(count)
+  const judgement = new Judgement(subjects[0])
+  const samples = new Map<number, number[]>([
+    [1, []],
+    [BATCH, []],
+  ])
+  let now = run(pipeline, judgement, BATCH, run(pipeline, judgement, 1, 1000))
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [batch, nanoseconds] of samples) {
+      const from = process.hrtime.bigint()
+      now = run(pipeline, judgement, batch, now)
+      nanoseconds.push(Number(process.hrtime.bigint() - from) / MESSAGES)
+    }
+  }
+  for (const [batch, nanoseconds] of samples) {
+    nanoseconds.sort((a, b) => a - b)
+    const how = batch === 1 ? 'one by one' : `in batches of ${batch}`
+    process.stdout.write(
+      `${pipeline.checks.length} policies, ${how}: best ${nanoseconds[0].toFixed(0)} ns, ` +
+        `median ${nanoseconds[ROUNDS >> 1].toFixed(0)} ns a message\n`,
+    )
+  }
+}

@@ -1,0 +1,112 @@
+// Payload schemas: what fits, what does not, what cannot be read; mistakes of the operator; and the page, running.
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import t from 'tap'
+import { loadSettings, loadSettingsText } from '../../config/settings-from-yaml.ts'
+import { compileSchema, type PayloadSchemaSettings } from '../../policies/payload-schema.ts'
+import { verdict } from '../../policies/pipeline.ts'
+import { code } from '../../protocols/codes.ts'
+import { laneKind, writeOneway, writeRequest, writeUnreliable } from '../../protocols/wire/lane-frames.ts'
+import { scratchFolder } from '../gateway/io/started.ts'
+import { attachedPair, bytes, World } from '../gateway/world.ts'
+import { cookbook, pageText } from './cookbook.ts'
+
+function worldWith(payloadSchema: Partial<PayloadSchemaSettings>) {
+  const settings = { mode: 'enforce', contentType: 'json', schema: {}, action: 'reject', ...payloadSchema } as const
+  const policies = { payloadSchema: settings }
+  return attachedPair(new World({ routes: [{ match: 'arena.*', service: 'arena', policies }] }))
+}
+
+t.test('what fits passes as it was; what does not fit, or cannot be read, is refused', async (t) => {
+  const { client, host } = worldWith({
+    schema: { type: 'object', required: ['x'], properties: { x: { type: 'integer', maximum: 9 } } },
+  })
+  host.take()
+  const payloads = ['{"x":9}', ' {"x": 1, "y": []}', '{"x":10}', '{"x":1', '', 'null', '\uFEFF{"x":1}', '{"x":1}\u0000']
+  for (const [i, payload] of payloads.entries()) writeOneway(client.w, 0, i + 1, 0, bytes(payload))
+  client.w.raw(new Uint8Array(0))
+  writeOneway(client.w, 0, 9, 0, Uint8Array.of(0x22, 0xff, 0x22))
+  writeRequest(client.w, 0, 10, 0, 1, 1000, bytes('{"x":3}'))
+  writeRequest(client.w, 0, 11, 0, 2, 1000, bytes('[]'))
+  writeUnreliable(client.w, 0, 1, 0, bytes('{"x":4}'))
+  writeUnreliable(client.w, 0, 1, 0, bytes('{"x":"4"}'))
+  client.send()
+  const rejects = client.only(laneKind.reject).map(({ lane }) => [lane!.number, lane!.code])
+  t.same(
+    rejects,
+    [3, 4, 5, 6, 7, 8, 9, 11].map((number) => [number, code.invalid_payload]),
+  )
+  const passed = host.take().filter((frame) => frame.payload)
+  t.same(
+    passed.map((frame) => frame.payload),
+    ['{"x":9}', ' {"x": 1, "y": []}', '{"x":3}', '{"x":4}'],
+  )
+})
+
+t.test('nothing that a player nests or repeats makes it throw', async (t) => {
+  const { client, host } = worldWith({ schema: { type: 'array', items: { $ref: '#' } } })
+  host.take()
+  const deep = '['.repeat(7000) + ']'.repeat(7000)
+  writeOneway(client.w, 0, 1, 0, bytes('[[],[[]]]'))
+  writeOneway(client.w, 0, 2, 0, bytes(deep))
+  writeOneway(client.w, 0, 3, 0, bytes('['.repeat(14_000)))
+  writeOneway(client.w, 0, 4, 0, bytes('{"__proto__":1}'))
+  writeOneway(client.w, 0, 5, 0, bytes('[]'))
+  client.send()
+  const refused = client.only(laneKind.reject).map((frame) => frame.lane!.number)
+  t.ok([3, 4].every((number) => refused.includes(number)))
+  t.notOk(refused.includes(1) || refused.includes(5), 'the connection goes on')
+})
+
+t.test('both drafts are known, and a schema that cannot be used says why', async (t) => {
+  t.type(compileSchema({ type: 'array', items: [{ type: 'string' }], additionalItems: false, minItems: 1 }), 'function')
+  const $schema = 'https://json-schema.org/draft/2020-12/schema'
+  t.type(
+    compileSchema({ $schema, type: 'array', prefixItems: [{ type: 'string' }], items: false, minItems: 1 }),
+    'function',
+  )
+  for (const [schema, says] of [
+    [{ type: 'intger' }, /type/],
+    [{ type: 'string', format: 'email' }, /format "email"/],
+    [{ tpye: 'string' }, /tpye/],
+    [{ $ref: 'http://example.com/other.json' }, /can't resolve reference/],
+    [{ $async: true, type: 'string' }, /async/],
+  ] as const) {
+    t.match(compileSchema(schema), says)
+  }
+})
+
+t.test('mistakes are told by line and column, also those in files', async (t) => {
+  const complaints = (schema: string): string[] => {
+    const yaml = `services: { arena: { keys: any } }\nroutes:\n  - match: arena.move\n    service: arena\n    policies:\n      payloadSchema:\n${schema}`
+    const { problems } = loadSettingsText(yaml, { file: 'f', directory: folder }, {})
+    return (problems ?? []).map(({ line, column, path, what }) => `${line}:${column} ${path} ${what}`)
+  }
+  const folder = scratchFolder(t)
+  t.match(complaints('        contentType: json\n'), [/^6:7 .*payloadSchema a schema stands in/])
+  t.match(complaints('        schema: { type: strin }\n'), [/^7:9 .*schema is not a schema that can be used/])
+  t.match(complaints('        schemaFile: none.json\n'), [/^7:21 .*schemaFile cannot be read \(ENOENT\)/])
+  writeFileSync(join(folder, 'list.json'), '[1]')
+  t.match(complaints('        schemaFile: list.json\n'), [/schemaFile does not hold a mapping/])
+  writeFileSync(join(folder, 'bad.yaml'), 'a: [')
+  t.equal(complaints('        schemaFile: bad.yaml\n').length, 1)
+  writeFileSync(join(folder, 'good.yaml'), 'type: string\nmaxLength: 3\n')
+  t.same(complaints('        schemaFile: good.yaml\n'), [])
+  const file = join(folder, 'skewer.yaml')
+  writeFileSync(file, 'services: { arena: { policies: { payloadSchema: { schemaFile: good.yaml } } } }\n', {
+    mode: 0o600,
+  })
+  t.match(loadSettings(file, {}).settings!.services[0].policies!.payloadSchema!.schema, { maxLength: 3 })
+})
+
+t.test('the page, running', async (t) => {
+  const book = await cookbook(t, pageText('payload-schema'), ['arena.move', 'arena.name'])
+  const ann = await book.player('ann')
+  t.same(
+    await ann.calls('arena.move', [{ x: 1, y: 2 }, { x: 1 }, { x: 1, y: 1000 }, { x: 1, y: 2, z: 3 }, undefined]),
+    ['ok', ...Array.from({ length: 4 }, () => 'invalid_payload')],
+  )
+  t.same(await ann.calls('arena.name', ['ann', 'Ann', 'a'.repeat(17)]), ['ok', 'invalid_payload', 'invalid_payload'])
+  t.same(book.got, ['arena.move', 'arena.name'])
+  t.equal(book.count('payload_schema route arena/arena.move', verdict.reject), 4)
+})
