@@ -38,7 +38,12 @@ export function defaultSettings(profile: Profile, name: string): Settings {
     routes: [
       { match: 'arena.limited', service: 'arena', rate: { perSecond: 4, burst: 3 } },
       profile.guarded
-        ? { match: 'arena.*', service: 'arena', breaker: { ...breaker, slowRate: 0.25, slowAfterMs: profile.latencyMs }, concurrency }
+        ? {
+            match: 'arena.*',
+            service: 'arena',
+            breaker: { ...breaker, slowRate: 0.25, slowAfterMs: profile.latencyMs },
+            concurrency,
+          }
         : { match: 'arena.*', service: 'arena' },
       { match: 'self.*', service: 'self' },
     ],
