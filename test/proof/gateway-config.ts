@@ -1,8 +1,9 @@
-// The configuration of a gateway in the proof, and the addresses by which players reach it through the network.
+// The configuration of a gateway in the proof, and the addresses by which players reach it through the network. Datagrams
+// are sealed: on a path that corrupts them, plain ones could promise nothing.
 import type { TransportName } from './options.ts'
 
 /** A listener: its own port, and the one that the network has before it. */
-export type Entrance = { transport: TransportName; port: number; publicPort: number }
+export type Entrance = { transport: TransportName; isSealed: boolean; port: number; publicPort: number }
 
 export function configOf(
   name: string,
@@ -10,6 +11,7 @@ export function configOf(
   adminPort: number,
   hostPorts: readonly number[],
   linkKey: string,
+  noiseKeyFile: string,
 ): string {
   return `version: 1
 name: ${name}
@@ -24,17 +26,19 @@ routes:
   - { match: proof.*, service: proof }
 auth: { development: true }
 linkKey: ${linkKey}
+noise: { keyFile: ${noiseKeyFile} }
 stateDir: ./state
 admin: { port: ${adminPort} }
 log: { level: error }
 `
 }
 
-function listenerOf({ transport, port }: Entrance): string {
-  if (transport === 'ws') return `{ transport: websocket, host: 127.0.0.1, port: ${port}, path: / }`
-  return `{ transport: tcp, host: 127.0.0.1, port: ${port} }`
+function listenerOf({ transport, isSealed, port }: Entrance): string {
+  const kinds = { tcp: 'tcp', ws: 'websocket, path: /', kcp: 'udp' }
+  const security = isSealed ? 'noise' : 'none'
+  return `{ transport: ${kinds[transport]}, host: 127.0.0.1, port: ${port}, security: ${security} }`
 }
 
-export function addressOf({ transport, publicPort }: Entrance): string {
-  return `${transport}://127.0.0.1:${publicPort}${transport === 'ws' ? '/' : ''}`
+export function addressOf({ transport, isSealed, publicPort }: Entrance, publicKey: string): string {
+  return `${transport}://127.0.0.1:${publicPort}/${isSealed ? `?key=${publicKey}` : ''}`
 }

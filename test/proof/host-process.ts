@@ -2,6 +2,7 @@
 // calls clients. It hands its books over when asked. `SABOTAGE` makes the relay between handler and books swallow, repeat
 // or swap one message, to show that the proof would notice.
 import process from 'node:process'
+import { code } from '../../protocols/codes.ts'
 import { bytes, service, startHost } from '../../sdk/host/index.ts'
 import { NumberLog } from './accounts.ts'
 import type { FromHost, ToHost } from './messages.ts'
@@ -69,8 +70,10 @@ const proof = service('proof', {
         calls++
         void ctx.callClient(session, 'proof.echo', payloadOf(calls), { timeoutMs: 20_000 }).then(
           () => {},
-          () => {
-            callsFailed++
+          (error) => {
+            // A full window refuses at once, and no call was made.
+            if (error.code === code.window_full) calls--
+            else callsFailed++
           },
         )
       }

@@ -84,6 +84,7 @@ async function account() {
     hostCallsFailed: hosts.reduce((sum, h) => sum + h.callsFailed, 0),
     carried,
     reattaches: reattach.length,
+    silenceMaxMs: Math.round(Math.max(0, ...players.map((p) => p.silenceMaxMs))),
     reattachMs: { p50: at(0.5), p99: at(0.99), max: at(1) },
     violations,
   }

@@ -27,7 +27,15 @@ export type Carried = { attaches: number; messages: number }
 export type FromPlayers =
   | { kind: 'ready' }
   | { kind: 'state'; attached: number; clients: number; unacked: number; openRequests: number; messages: number }
-  | { kind: 'books'; books: PlayerBook[]; reattachMs: number[]; carried: Record<string, Carried>; hops: number }
+  | {
+      kind: 'books'
+      books: PlayerBook[]
+      reattachMs: number[]
+      /** The longest that a player was sent nothing, or nothing reached it. */
+      silenceMaxMs: number
+      carried: Record<string, Carried>
+      hops: number
+    }
 
 /** Host links, players' streams (sealed ones may be corrupted), players' datagrams. */
 export type Way = { what: 'links' | 'streams' | 'sealedStreams' | 'datagrams'; targetPort: number }

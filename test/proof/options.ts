@@ -2,7 +2,7 @@
 import process from 'node:process'
 import { parseArgs } from 'node:util'
 
-export const transportNames = ['tcp', 'ws'] as const
+export const transportNames = ['tcp', 'ws', 'kcp'] as const
 export type TransportName = (typeof transportNames)[number]
 
 export type ProofOptions = {
@@ -22,6 +22,8 @@ export type ProofOptions = {
   hopMs: number
   connectionCutMs: number
   rebindMs: number
+  /** Noise on TCP and WebSocket, too. */
+  isSealed: boolean
   sabotage: string
   isJson: boolean
 }
@@ -29,10 +31,10 @@ export type ProofOptions = {
 const sabotages = ['swallow', 'repeat', 'swap']
 const USAGE = `usage: npm run proof -- [--seconds N] [--clients N] [--rate messages/s a client]
        [--transports ${transportNames.join(',')}] [--loss %] [--corrupt %] [--duplicate %] [--reorder %]
-       [--rebind] [--rebind-ms N] [--kill-ms N] [--cut-ms N] [--hop-ms N] [--connection-cut-ms N]
+       [--noise] [--rebind] [--rebind-ms N] [--kill-ms N] [--cut-ms N] [--hop-ms N] [--connection-cut-ms N]
        [--sabotage ${sabotages.join('|')}] [--json]
 Players hop between all transports named. --loss, --corrupt, --duplicate and --reorder are shares of datagrams; --rebind
-changes the addresses of players in mid-session.`
+changes the addresses of players in mid-session; --noise seals TCP and WebSocket, too, and then --corrupt corrupts them.`
 
 const number = { type: 'string' } as const
 const defaults = {
@@ -61,6 +63,7 @@ export function readOptions(): ProofOptions {
       corrupt: number,
       duplicate: number,
       reorder: number,
+      noise: { type: 'boolean', default: false },
       rebind: { type: 'boolean', default: false },
       'rebind-ms': number,
       'kill-ms': number,
@@ -102,6 +105,7 @@ export function readOptions(): ProofOptions {
     hopMs: positive('hop-ms'),
     connectionCutMs: positive('connection-cut-ms'),
     rebindMs: values.rebind ? positive('rebind-ms') : Infinity,
+    isSealed: values.noise,
     sabotage: values.sabotage,
     isJson: values.json,
   }

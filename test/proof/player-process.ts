@@ -9,10 +9,12 @@ import { numberOf, payloadOf } from './messages.ts'
 
 const options = JSON.parse(process.env.OPTIONS!) as {
   names: string[]
-  gateways: string[]
+  /** The ways to each. */
+  gateways: string[][]
   messagesPerSecond: number
   hopMs: number
 }
+const addressCount = options.gateways.flat().length
 const TICK_MS = 20
 const LIMITED_SHARE = 0.02
 const ASK_SHARE = 0.05
@@ -20,6 +22,7 @@ const ASK_SHARE = 0.05
 let isQuiet = false
 let hops = 0
 const reattachMs: number[] = []
+let silenceMaxMs = 0
 const carried: Record<string, Carried> = {}
 
 class Player {
@@ -29,6 +32,7 @@ class Player {
   readonly #room
   #due = 0
   #apartSince = -1
+  #heardAt = -1
   #carried: Carried = { attaches: 0, messages: 0 }
   #numbers: Map<number, number> = new Map()
 
@@ -47,13 +51,17 @@ class Player {
       endings: [],
       lane: { unacked: 0, state: '' },
     }
-    const gateways = [...options.gateways.slice(first), ...options.gateways.slice(0, first)]
+    // Every other player takes the ways to a gateway as one list and races them; to the others each is a gateway.
+    const all = first % 2 === 0 ? options.gateways : options.gateways.flat()
+    const from = first % all.length
+    const gateways = [...all.slice(from), ...all.slice(0, from)]
     this.client = connect({ gateways, token: name, codec: bytes })
     const room = this.client.actor('proof', '')
     this.#room = room
     room.on('proof.down', (payload) => {
       this.received.push(numberOf(payload as Uint8Array))
       this.#carried.messages++
+      this.#heard()
     })
     room.on('proof.echo', (payload) => payload)
     room.on('attached', () => {
@@ -82,6 +90,13 @@ class Player {
   }
   get openRequests(): number {
     return this.#room.openRequests
+  }
+
+  /** How long nothing came is what a player feels; whatever the reason, and from when on it was known. */
+  #heard(): void {
+    const now = performance.now()
+    if (this.#heardAt >= 0 && !isQuiet) silenceMaxMs = Math.max(silenceMaxMs, now - this.#heardAt)
+    this.#heardAt = now
   }
 
   /** The game's own number of a lane number: refusals name the latter. */
@@ -131,10 +146,8 @@ class Player {
 
   hop(): void {
     hops++
-    this.client.switchTo(
-      (this.client.gatewayIndex + 1 + Math.floor(Math.random() * (options.gateways.length - 1))) %
-        options.gateways.length,
-    )
+    const step = 1 + Math.floor(Math.random() * (addressCount - 1))
+    this.client.switchTo((this.client.gatewayIndex + step) % addressCount)
   }
 
   close(): PlayerBook {
@@ -144,7 +157,7 @@ class Player {
   }
 }
 
-const players = options.names.map((name, i) => new Player(name, i % options.gateways.length))
+const players = options.names.map((name, i) => new Player(name, i))
 let last = performance.now()
 setInterval(() => {
   const now = performance.now()
@@ -172,7 +185,7 @@ process.on('message', (message: ToPlayers) => {
       answer.messages += player.book.accepted + player.book.asked + player.received.length
     }
   } else if (message.kind === 'books') {
-    answer = { kind: 'books', books: players.map((player) => player.close()), reattachMs, carried, hops }
+    answer = { kind: 'books', books: players.map((player) => player.close()), reattachMs, silenceMaxMs, carried, hops }
   } else {
     process.exit(0)
   }

@@ -8,6 +8,7 @@ import path from 'node:path'
 import process from 'node:process'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { newNoiseKeyFile, readNoiseKey } from '../../config/noise-keys.ts'
 import { freePort } from '../../examples/arena/free-port.ts'
 import { answer } from './answer.ts'
 import type { Entrance } from './gateway-config.ts'
@@ -36,6 +37,8 @@ const REPORT_MS = 10_000
 /** Of the players at each cut of connections, and of those behind a NAT at each of its restarts. */
 const CUT_SHARE = 0.05
 const REBIND_SHARE = 0.3
+/** A corrupted datagram is a lost one, a corrupted stream is over: so much less of it. */
+const STREAM_CORRUPTION = 50
 
 type GatewaySeat = { config: string; log: string; child: ChildProcess | undefined; adminPort: number }
 type HostBooks = Extract<FromHost, { kind: 'books' }>
@@ -58,13 +61,17 @@ export class Stage {
   }
 
   async start(): Promise<void> {
-    const { transports } = this.#options
+    const { transports, isSealed } = this.#options
     const ports = await freePorts(HOSTS + GATEWAYS * (transports.length + 1))
     const hostPorts = ports.splice(0, HOSTS)
     const adminPorts = ports.splice(0, GATEWAYS)
     const ways: Way[] = [
       ...hostPorts.map((targetPort): Way => ({ what: 'links', targetPort })),
-      ...ports.map((targetPort): Way => ({ what: 'streams', targetPort })),
+      ...ports.map((targetPort, i): Way => {
+        const transport = transports[i % transports.length]
+        if (transport === 'kcp') return { what: 'datagrams', targetPort }
+        return { what: isSealed ? 'sealedStreams' : 'streams', targetPort }
+      }),
     ]
     const publicPorts = await this.#startNetwork(ways)
     const linkPorts = publicPorts.splice(0, HOSTS)
@@ -82,17 +89,27 @@ export class Stage {
       this.#hosts.push(host)
       await answer<FromHost>(host, 'ready', START_MS)
     }
-    const addresses: string[] = []
+    const pem = newNoiseKeyFile()
+    const { publicKey } = readNoiseKey(pem)!
+    const noiseKeyFile = path.join(this.#folder, 'noise.key')
+    writeFileSync(noiseKeyFile, pem, { mode: 0o600 })
+    const addresses: string[][] = []
     for (const [i, adminPort] of adminPorts.entries()) {
       const entrances = transports.map(
-        (transport): Entrance => ({ transport, port: ports.shift()!, publicPort: publicPorts.shift()! }),
+        (transport): Entrance => ({
+          transport,
+          isSealed: isSealed || transport === 'kcp',
+          port: ports.shift()!,
+          publicPort: publicPorts.shift()!,
+        }),
       )
       const config = path.join(this.#folder, `gateway-${i + 1}.yaml`)
-      writeFileSync(config, configOf(`g${i + 1}`, entrances, adminPort, linkPorts, this.#linkKey), { mode: 0o600 })
+      const text = configOf(`g${i + 1}`, entrances, adminPort, linkPorts, this.#linkKey, noiseKeyFile)
+      writeFileSync(config, text, { mode: 0o600 })
       const seat: GatewaySeat = { config, log: `${config}.log`, child: undefined, adminPort }
       this.#gateways.push(seat)
       this.#startGateway(seat)
-      addresses.push(...entrances.map(addressOf))
+      addresses.push(entrances.map((entrance) => addressOf(entrance, publicKey)))
     }
     for (const seat of this.#gateways) await this.#ready(seat)
     const names = Array.from({ length: this.#options.clients }, (_, i) => `p${i + 1}`)
@@ -119,7 +136,7 @@ export class Stage {
     this.#network = fork(path.join(here, 'network-process.ts'), [], { execArgv: [] })
     await answer<FromNetwork>(this.#network, 'ready', START_MS)
     const impairment = { lossShare, corruptShare, duplicateShare, reorderShare }
-    this.#tellNetwork({ kind: 'open', ways, impairment, streamCorruptShare: 0 })
+    this.#tellNetwork({ kind: 'open', ways, impairment, streamCorruptShare: corruptShare / STREAM_CORRUPTION })
     return (await answer<FromNetwork, 'opened'>(this.#network, 'opened', START_MS)).ports
   }
 

@@ -26,6 +26,8 @@ export interface WireEvents {
   receive(bytes: Uint8Array): void
   receiveDatagram(frame: Uint8Array): void
   drained(): void
+  /** Something is owed and nothing is heard. */
+  stalled(): void
   closed(): void
 }
 
@@ -157,9 +159,12 @@ export class DatagramWire implements ClientWire, KcpLineSink {
   }
   /** As the SDK's carrier does: another socket may get through. */
   stalled(): void {
-    if (this.#isOver || this.#socket.isBlocked) return
-    this.#socket.rebind()
-    this.#line.moved(this.#now)
+    if (this.#isOver) return
+    if (!this.#socket.isBlocked) {
+      this.#socket.rebind()
+      this.#line.moved(this.#now)
+    }
+    this.#events.stalled()
   }
   closed(): void {
     this.#end()

@@ -107,6 +107,7 @@ export class Player implements ClientSink {
       receive: (bytes) => tell(() => this.core.receive(connection, bytes, this.#now)),
       receiveDatagram: (frame) => tell(() => this.core.receiveDatagram(connection, frame, this.#now)),
       drained: () => tell(() => this.core.drained(connection, this.#now)),
+      stalled: () => tell(() => this.core.stalled(connection, this.#now)),
       closed: () =>
         tell(() => {
           this.#wires.delete(connection)
