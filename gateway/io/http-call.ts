@@ -6,11 +6,11 @@
 //   Skewer-Timeout: 1500               milliseconds; default 10,000, at most 120,000
 //   Skewer-Key: room-1                 another actor, where the service lets callers name one (percent-encoded)
 //   Idempotency-Key: <key>             called again with the same key, the actor gives its first answer
-import type http from 'node:http'
 import { type Verdict as Judged, verdict as judged } from '../../policies/pipeline.ts'
 import { code } from '../../protocols/codes.ts'
 import { NAME_BYTES_MAX } from '../../protocols/wire/lane-frames.ts'
 import type { LooseCall, LooseCaller } from '../loose-calls.ts'
+import { type BodySink, hasBody, readBody } from './http-body.ts'
 import type { HttpExchange, Ran } from './http-exchange.ts'
 import { codingOf, compressed } from './http-compression.ts'
 import type { Refused, TokenVerdicts, Verdict } from './token-verdicts.ts'
@@ -66,7 +66,7 @@ type Head = {
   address: string
   listener: string
   token: string
-  hasBody: boolean
+  isBodied: boolean
 }
 
 /** Undefined: it was answered already. */
@@ -81,8 +81,8 @@ function headOf(exchange: HttpExchange, address: string, listener: string): Head
   const route = decoded(exchange.path.slice(PREFIX.length))
   if (route === undefined || route === '') return bad('the path is /call/ and the name of a route')
   const length = headers['content-length']
-  const hasBody = headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0')
-  if (hasBody && !isType(headers['content-type'], settings.contentType)) {
+  const isBodied = hasBody(request)
+  if (isBodied && !isType(headers['content-type'], settings.contentType)) {
     exchange.cutOff(code.invalid_payload, { status: 415, detail: `a body here is ${settings.contentType}` })
     return undefined
   }
@@ -107,21 +107,16 @@ function headOf(exchange: HttpExchange, address: string, listener: string): Head
     exchange.cutOff(code.unauthenticated, { detail: 'a token is required: Authorization: Bearer ...' })
     return undefined
   }
-  return { route, key, deadlineMs, idempotencyKey, address, listener, token, hasBody }
+  return { route, key, deadlineMs, idempotencyKey, address, listener, token, isBodied }
 }
 
-type CallRequest = http.IncomingMessage & { [callOf]?: HttpCall }
-const callOf = Symbol('call')
-
-class HttpCall implements LooseCaller {
+class HttpCall implements LooseCaller, BodySink {
   readonly #exchange: HttpExchange
   readonly #home: CallHome
   readonly #head: Head
   readonly #ended: () => void
   #verdict: Verdict | undefined
   #body: Uint8Array = EMPTY
-  #chunks: Uint8Array[] | undefined
-  #bytes = 0
   #isRead: boolean
   #isOver = false
   #isSent = false
@@ -131,16 +126,13 @@ class HttpCall implements LooseCaller {
     this.#home = home
     this.#head = head
     this.#ended = ended
-    this.#isRead = !head.hasBody
+    this.#isRead = !head.isBodied
   }
 
   begin(): void {
-    const { request } = this.#exchange
+    const { request, settings } = this.#exchange
     const { token } = this.#head
-    if (!this.#isRead) {
-      ;(request as CallRequest)[callOf] = this
-      request.on('data', dataCame).on('end', ended).on('close', closed)
-    }
+    if (!this.#isRead) readBody(request, settings.bodyBytesMax, this)
     const known = this.#home.verdicts.known(token, Date.now())
     if (known !== undefined) this.#allow(known)
     else this.#home.verdicts.check(token, this.#head.address, (verdict) => this.#checked(verdict))
@@ -148,30 +140,19 @@ class HttpCall implements LooseCaller {
 
   // ---- the request ----
 
-  data(chunk: Uint8Array): void {
-    if (this.#isOver) return
-    this.#bytes += chunk.length
-    if (this.#bytes > this.#exchange.settings.bodyBytesMax) {
-      const { exchange } = this.#over()
-      exchange.cutOff(code.too_large, { detail: `a body has at most ${exchange.settings.bodyBytesMax} bytes here` })
-    } else if (this.#bytes === chunk.length) {
-      this.#body = chunk
-    } else {
-      this.#chunks ??= [this.#body]
-      this.#chunks.push(chunk)
-    }
-  }
-
-  end(): void {
-    if (this.#chunks !== undefined) this.#body = Buffer.concat(this.#chunks)
-    this.#chunks = undefined
+  bodyRead(body: Uint8Array): void {
+    this.#body = body
     this.#isRead = true
     this.#send()
   }
 
-  /** The caller is gone before it had said all. */
-  cut(): void {
-    if (this.#isRead) return
+  bodyTooLarge(): void {
+    if (this.#isOver) return
+    const { exchange } = this.#over()
+    exchange.cutOff(code.too_large, { detail: `a body has at most ${exchange.settings.bodyBytesMax} bytes here` })
+  }
+
+  bodyCut(): void {
     this.#finish()
   }
 
@@ -248,16 +229,6 @@ class HttpCall implements LooseCaller {
     this.#isOver = true
     this.#ended()
   }
-}
-
-function dataCame(this: http.IncomingMessage, chunk: Uint8Array): void {
-  ;(this as CallRequest)[callOf]!.data(chunk)
-}
-function ended(this: http.IncomingMessage): void {
-  ;(this as CallRequest)[callOf]!.end()
-}
-function closed(this: http.IncomingMessage): void {
-  ;(this as CallRequest)[callOf]!.cut()
 }
 
 /** Whether the call reached a handler, by the code of a host or of a link that was lost. */

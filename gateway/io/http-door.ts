@@ -11,6 +11,7 @@ import { code } from '../../protocols/codes.ts'
 import type { Entrance } from '../seams.ts'
 import { type CallHome, isCall, takeCall } from './http-call.ts'
 import { HttpExchange } from './http-exchange.ts'
+import { HttpSessions, isSession, type SessionHome } from './http-sessions.ts'
 import type { IoCounters } from './io-counters.ts'
 import { addressOf } from './stream-carrier.ts'
 
@@ -57,12 +58,14 @@ export class HttpDoor {
   readonly #entrance: Entrance
   readonly #home: HttpHome
   readonly #counters: IoCounters
+  readonly #sessions: HttpSessions
   isStopped = false
 
-  constructor(entrance: Entrance, home: HttpHome, counters: IoCounters) {
+  constructor(entrance: Entrance, home: SessionHome & { http: HttpHome }) {
     this.#entrance = entrance
-    this.#home = home
-    this.#counters = counters
+    this.#home = home.http
+    this.#counters = home.counters
+    this.#sessions = new HttpSessions(home, entrance)
   }
 
   get #settings(): ListenerSettings {
@@ -78,13 +81,14 @@ export class HttpDoor {
   answer(request: http.IncomingMessage, response: http.ServerResponse, path: string): boolean {
     const settings = this.#settings.http
     if (settings === undefined) return false
-    const isOurs = path === '/healthz' || (settings.calls && isCall(path))
+    const isOurs = path === '/healthz' || (settings.calls && isCall(path)) || (settings.sessions && isSession(path))
     if (!isOurs) return false
     const exchange = new HttpExchange(request, response, path, settings, this.#counters, this)
     // Two of them, joined by http-server.ts: whoever stands in front may have gone by the other one.
     if (request.headers.host?.includes(',')) exchange.cutOff(code.protocol, { detail: 'two Host headers' })
     else if (path === '/healthz') this.#health(exchange)
-    else this.#call(exchange)
+    else if (isCall(path)) this.#call(exchange)
+    else this.#session(exchange)
     return true
   }
 
@@ -106,17 +110,33 @@ export class HttpDoor {
   }
 
   #call(exchange: HttpExchange): void {
-    const socket = exchange.request.socket as DoorSocket
-    const open = (socket[openOf] ?? 0) + 1
-    if (open > OPEN_MAX) {
-      exchange.cutOff(code.too_many_requests, { detail: `a connection has at most ${OPEN_MAX} requests open` })
-      return
-    }
-    socket[openOf] = open
+    const socket = this.#take(exchange)
+    if (socket === undefined) return
     this.#home.openCalls.begin()
     takeCall(exchange, addressOf(socket), this.#settings.name, this.#home, () => {
       socket[openOf] = socket[openOf]! - 1
       this.#home.openCalls.end()
     })
+  }
+
+  #session(exchange: HttpExchange): void {
+    const socket = this.#take(exchange)
+    if (socket === undefined) return
+    exchange.response.once('close', () => {
+      socket[openOf] = socket[openOf]! - 1
+    })
+    this.#sessions.answer(exchange)
+  }
+
+  /** Counts a request to its socket; undefined where there are too many, which is answered. */
+  #take(exchange: HttpExchange): DoorSocket | undefined {
+    const socket = exchange.request.socket as DoorSocket
+    const open = (socket[openOf] ?? 0) + 1
+    if (open > OPEN_MAX) {
+      exchange.cutOff(code.too_many_requests, { detail: `a connection has at most ${OPEN_MAX} requests open` })
+      return undefined
+    }
+    socket[openOf] = open
+    return socket
   }
 }

@@ -25,7 +25,7 @@ export class HttpListener implements Listener {
     this.#http = httpServer(settings.http!, home.counters)
     this.#http.on('clientError', (error, socket) => noticeOtherSecurity(this, home, error, socket as net.Socket))
     this.#http.on('request', (request, response) => this.#answer(request, response))
-    this.#door = new HttpDoor(this, home.http, home.counters)
+    this.#door = new HttpDoor(this, home)
     const { name, host, port } = settings
     const { budget } = home
     const greet = (socket: net.Socket) => {

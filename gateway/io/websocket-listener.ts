@@ -32,7 +32,7 @@ export class WebSocketListener implements Listener {
     this.settings = settings
     this.#home = home
     this.#http = httpServer(timesOf(settings, home), home.counters)
-    this.#door = new HttpDoor(this, home.http, home.counters)
+    this.#door = new HttpDoor(this, home)
     this.#http.on('request', (request, response) => this.#answer(request, response))
     this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket as net.Socket, head))
     this.#http.on('clientError', (error, socket) => noticeOtherSecurity(this, home, error, socket as net.Socket))

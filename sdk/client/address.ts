@@ -1,6 +1,6 @@
 // What an address of a gateway says: where it is, by which transport, and with what security. The gateway's public key
 // stands in the address (`tcp://host:7777?key=<43 characters of base64url>`) or is given for all of them (`gatewayKey`);
-// with a key, Noise is spoken inside tcp://, ws:// and kcp://. tls:// and wss:// have certificates instead.
+// with a key, Noise is spoken inside tcp://, ws:// and kcp://. tls://, wss:// and https:// have certificates instead.
 // `?security=none` asks for no Noise, also where a key is given for all; kcp:// without a key demands that it is said.
 import { PUBLIC_KEY_BYTES } from '../../protocols/secure/crypto.ts'
 
@@ -15,7 +15,7 @@ export type GatewayAddress = {
 
 /** Transports that Noise can be spoken in. */
 const noiseSchemes: readonly string[] = ['tcp', 'ws', 'kcp']
-const certificateSchemes: readonly string[] = ['tls', 'wss']
+const certificateSchemes: readonly string[] = ['tls', 'wss', 'https']
 /** 32 bytes: the last character stands for four bits. */
 const KEY_TEXT = /^[\w-]{42}[AEIMQUYcgkosw048]$/
 

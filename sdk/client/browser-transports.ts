@@ -1,7 +1,9 @@
 // The transports of a browser: ws:// (with a gateway's public key, Noise inside) and wss://, with the WebSocket that is
-// there. A browser does not tell when what is
-// queued has gone out, so while much is queued the carrier looks every 20 ms.
+// there; http:// and https:// by fetch. A browser does not tell when what is queued has gone out, so while much is queued
+// a WebSocket's carrier looks every 20 ms.
 import { nobleProvider } from '../../protocols/secure/noble-provider.ts'
+import { fetchHttp } from './fetch-http.ts'
+import { HttpCarrier } from './http-carrier.ts'
 import { withNoise } from './noise-carrier.ts'
 import type { Carrier, CarrierEvents, Transport, Transports } from './transports.ts'
 
@@ -76,8 +78,12 @@ class BrowserCarrier implements Carrier {
 
 const webSocket: Transport = (address, events, { openMs }) => new BrowserCarrier(address, events, openMs)
 
+const overHttp: Transport = (address, events, { openMs }) => new HttpCarrier(fetchHttp, address, events, openMs)
+
 /** What a browser can connect with. */
 export const browserTransports: Transports = {
   ws: withNoise('websocket', webSocket, () => nobleProvider),
   wss: webSocket,
+  http: overHttp,
+  https: overHttp,
 }

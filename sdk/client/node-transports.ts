@@ -1,5 +1,5 @@
-// The transports of Node: kcp://host:port, tcp://host:port, tls://host:port, unix:///path, ws:// and wss://. Without a port
-// kcp, tcp and tls go to 7777.
+// The transports of Node: kcp://host:port, tcp://host:port, tls://host:port, unix:///path, ws://, wss://, http:// and
+// https://. Without a port kcp, tcp and tls go to 7777.
 import { randomBytes, randomInt } from 'node:crypto'
 import net from 'node:net'
 import tls from 'node:tls'
@@ -7,6 +7,8 @@ import { WebSocket } from 'ws'
 import { kcpSettings } from '../../protocols/kcp/settings.ts'
 import { nobleProvider } from '../../protocols/secure/noble-provider.ts'
 import { DatagramCarrier } from './datagram-carrier.ts'
+import { HttpCarrier } from './http-carrier.ts'
+import { NodeHttp } from './node-http.ts'
 import { PlainEnvelope } from './envelope.ts'
 import { SealedEnvelope } from './sealed-envelope.ts'
 import { nodeCryptoProvider } from '../node-crypto.ts'
@@ -150,6 +152,9 @@ const webSocket: Transport = (address, events, { openMs, tls: options }) => {
   return new WebSocketCarrier(socket, events)
 }
 
+const overHttp: Transport = (address, events, { openMs, tls: options }) =>
+  new HttpCarrier(new NodeHttp(address.protocol === 'https:', options), address, events, openMs)
+
 /** What Node can connect with. */
 export const nodeTransports: Transports = {
   kcp,
@@ -158,4 +163,6 @@ export const nodeTransports: Transports = {
   unix,
   ws: withNoise('websocket', webSocket, nodeCryptoProvider),
   wss: webSocket,
+  http: overHttp,
+  https: overHttp,
 }

@@ -1,0 +1,134 @@
+// Sessions over HTTP (H2), for clients that can have nothing else: finds the carrier that a request belongs to. The ticket
+// travels inside frames, never in a URL; what stands in a URL is random, opens one stream, and is worth nothing after it.
+//
+//   POST /session                     Accept: text/event-stream: the answer is the event stream; else where to find one
+//   GET  /session/events/{once}       the event stream, once; a second time 204, which ends an EventSource
+//   POST /session/frames              Skewer-Connection, Skewer-Sequence: frames; 204, or 409 with Skewer-Expected
+import { randomBytes } from 'node:crypto'
+import type net from 'node:net'
+import tls from 'node:tls'
+import { code } from '../../protocols/codes.ts'
+import type { Carrier, CarrierEvents, Entrance } from '../seams.ts'
+import { HttpCarrier } from './http-carrier.ts'
+import type { HttpExchange } from './http-exchange.ts'
+import { addressOf, type CarrierHome } from './stream-carrier.ts'
+
+const PATH = '/session'
+const FRAMES = '/session/frames'
+const EVENTS = '/session/events/'
+/** Carriers that have no stream yet: of all, and of one address. */
+const WAITING_MAX = 1024
+const WAITING_PER_ADDRESS_MAX = 16
+const SEQUENCE = /^[1-9]\d{0,14}$/
+/** Streams in which nothing was said for so long get a comment. */
+const STIR_MS = 15_000
+
+/** What sessions need of the process. */
+export type SessionHome = CarrierHome & {
+  accept(carrier: Carrier, now: number, entrance: Entrance): CarrierEvents
+  /** A carrier without a stream is given this long. */
+  handshakeMs: number
+}
+
+export const isSession = (path: string): boolean => path === PATH || path.startsWith(`${PATH}/`)
+
+export class HttpSessions {
+  readonly #home: SessionHome
+  readonly #entrance: Entrance
+  /** By their own random names: nobody else chooses a key. */
+  readonly #carriers = new Map<string, HttpCarrier>()
+  readonly #waiting = new Map<string, HttpCarrier>()
+  #stirring: NodeJS.Timeout | undefined
+
+  constructor(home: SessionHome, entrance: Entrance) {
+    this.#home = home
+    this.#entrance = entrance
+  }
+
+  answer(exchange: HttpExchange): void {
+    const { path, request } = exchange
+    const { method } = request
+    if (path === PATH) {
+      if (method === 'POST') this.#open(exchange)
+      else exchange.otherMethod('POST')
+    } else if (path === FRAMES) {
+      if (method === 'POST') this.#frames(exchange)
+      else exchange.otherMethod('POST')
+    } else if (path.startsWith(EVENTS)) {
+      if (method === 'GET') this.#events(exchange, path.slice(EVENTS.length))
+      else exchange.otherMethod('GET')
+    } else {
+      exchange.problem(code.not_found, { detail: 'nothing is here' })
+    }
+  }
+
+  #open(exchange: HttpExchange): void {
+    const { request } = exchange
+    const address = addressOf(request.socket)
+    const isStream = request.headers.accept?.includes('text/event-stream') ?? false
+    if (!isStream && !this.#isRoomFor(address)) {
+      exchange.problem(code.admission, { detail: 'too many sessions wait for their event stream' })
+      return
+    }
+    const token = randomBytes(18).toString('base64url')
+    const once = randomBytes(18).toString('base64url')
+    const isTls = (request.socket as net.Socket) instanceof tls.TLSSocket
+    const carrier = new HttpCarrier(this.#home, token, address, isTls, () => {
+      this.#carriers.delete(token)
+      this.#waiting.delete(once)
+      if (this.#carriers.size === 0) this.#stopStirring()
+    })
+    this.#carriers.set(token, carrier)
+    this.#stirring ??= setInterval(() => this.#stir(), STIR_MS).unref()
+    carrier.start(this.#home.accept(carrier, this.#home.now(), this.#entrance))
+    if (isStream) {
+      carrier.stream(exchange, `event:connection\ndata:${token}\n\n`)
+    } else {
+      this.#waiting.set(once, carrier)
+      const headers = ['Content-Type', 'application/json', 'Cache-Control', 'no-store']
+      exchange.send(201, headers, `${JSON.stringify({ connection: token, events: EVENTS + once })}\n`)
+    }
+    this.#home.poke()
+  }
+
+  /** The core's own deadline of a handshake ends those that wait for too long. */
+  #isRoomFor(address: string): boolean {
+    if (this.#waiting.size >= WAITING_MAX) return false
+    let count = 0
+    for (const carrier of this.#waiting.values()) if (carrier.address === address) count++
+    return count < WAITING_PER_ADDRESS_MAX
+  }
+
+  #events(exchange: HttpExchange, once: string): void {
+    const carrier = this.#waiting.get(once)
+    if (carrier === undefined) {
+      exchange.send(204, [])
+      return
+    }
+    this.#waiting.delete(once)
+    carrier.stream(exchange, ':\n\n')
+  }
+
+  #frames(exchange: HttpExchange): void {
+    const { headers } = exchange.request
+    const sequence = headers['skewer-sequence'] as string | undefined
+    const token = headers['skewer-connection'] as string | undefined
+    if (token === undefined || sequence === undefined || !SEQUENCE.test(sequence)) {
+      exchange.cutOff(code.protocol, { detail: 'Skewer-Connection and Skewer-Sequence say whose frames these are' })
+      return
+    }
+    const carrier = this.#carriers.get(token)
+    if (carrier === undefined)
+      exchange.cutOff(code.closed, { detail: 'this connection is gone; attach by another one' })
+    else carrier.post(exchange, Number(sequence))
+  }
+
+  #stir(): void {
+    for (const carrier of this.#carriers.values()) carrier.stir()
+  }
+
+  #stopStirring(): void {
+    clearInterval(this.#stirring)
+    this.#stirring = undefined
+  }
+}
