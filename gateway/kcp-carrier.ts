@@ -41,6 +41,7 @@ const state = { open: 0, ending: 1, destroyed: 2, gone: 3 } as const
 export class KcpCarrier implements Carrier, KcpSink, Expiring {
   readonly transport: string
   readonly binding: Uint8Array
+  readonly ticket: Uint8Array | undefined
   readonly kcp: Kcp
   readonly path: KcpPath
   readonly deadline = new Deadline(this)
@@ -65,10 +66,12 @@ export class KcpCarrier implements Carrier, KcpSink, Expiring {
     conv: number,
     settings: Readonly<KcpSettings>,
     path: KcpPath,
+    ticket?: Uint8Array,
   ) {
     this.#carriers = carriers
     this.transport = transport
     this.binding = binding
+    this.ticket = ticket
     this.path = path
     this.kcp = new Kcp(conv, settings, this, carriers.pool)
   }

@@ -150,8 +150,8 @@ export class SealedKcp {
       return undefined
     }
     const path = new SealedPath(this, connection)
-    const { binding } = connection.established
-    path.carrier = new KcpCarrier(this.carriers, 'kcp-noise', binding, SEALED_CONV, this.settings, path)
+    const { binding, ticket } = connection.established
+    path.carrier = new KcpCarrier(this.carriers, 'kcp-noise', binding, SEALED_CONV, this.settings, path, ticket)
     this.#paths.set(connection, path)
     this.carriers.start(path.carrier, now)
     return path

@@ -103,10 +103,10 @@ export class DatagramCarrier implements Carrier, KcpLineSink {
     }
   }
 
-  opened(binding: Uint8Array): void {
+  opened(binding: Uint8Array, isTicketTaken: boolean): void {
     this.#isOpen = true
     clearTimeout(this.#tooLate)
-    this.#events.opened(binding)
+    this.#events.opened(binding, isTicketTaken)
   }
 
   received(bytes: Uint8Array): void {

@@ -12,6 +12,8 @@ export interface Envelope {
   readonly isReady: boolean
   /** Handshake hash; empty where there is none. */
   readonly binding: Uint8Array
+  /** The ticket that there was to show was shown in the handshake, and taken. */
+  readonly isTicketTaken: boolean
   /** Most bytes that `wrap` takes. */
   readonly contentBytesMax: number
   /** Whether there are datagrams beside KCP (KCP-7.5). */
@@ -40,6 +42,7 @@ const DROPPED: Opened = { kind: 'dropped' }
 export class PlainEnvelope implements Envelope {
   readonly isReady = true
   readonly binding = NO_BYTES
+  readonly isTicketTaken = false
   readonly contentBytesMax = PLAIN_BYTES_MAX
   readonly hasBare = false
 

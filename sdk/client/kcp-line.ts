@@ -13,8 +13,11 @@ import { KcpStream } from './kcp-stream.ts'
 export interface KcpLineSink {
   /** One datagram to the gateway, lent for the call. */
   send(datagram: Uint8Array): void
-  /** Ready for bytes; `binding` is what the line is bound to, empty where it has nothing. */
-  opened(binding: Uint8Array): void
+  /**
+   * Ready for bytes; `binding` is what the line is bound to, empty where it has nothing. `isTicketTaken`: what there was to
+   * resume was shown in the handshake, and taken.
+   */
+  opened(binding: Uint8Array, isTicketTaken: boolean): void
   /** Bytes of the stream, lent for the call. */
   received(bytes: Uint8Array): void
   /** One frame that came beside the stream, lent for the call. */
@@ -167,7 +170,7 @@ export class KcpLine {
   #open(): void {
     if (this.#state !== 'shaking') return
     this.#state = 'open'
-    this.#sink.opened(this.#envelope.binding)
+    this.#sink.opened(this.#envelope.binding, this.#envelope.isTicketTaken)
   }
 
   #received(bytes: Uint8Array): void {

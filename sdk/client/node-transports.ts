@@ -5,12 +5,11 @@ import net from 'node:net'
 import tls from 'node:tls'
 import { WebSocket } from 'ws'
 import { kcpSettings } from '../../protocols/kcp/settings.ts'
-import { nobleProvider } from '../../protocols/secure/noble-provider.ts'
 import { DatagramCarrier } from './datagram-carrier.ts'
 import { HttpCarrier } from './http-carrier.ts'
 import { NodeHttp } from './node-http.ts'
 import { PlainEnvelope } from './envelope.ts'
-import { SealedEnvelope } from './sealed-envelope.ts'
+import { type CookieJar, SealedEnvelope } from './sealed-envelope.ts'
 import { nodeCryptoProvider } from '../node-crypto.ts'
 import { withNoise } from './noise-carrier.ts'
 import type { Carrier, CarrierEvents, Transport, Transports } from './transports.ts'
@@ -125,9 +124,21 @@ const secure: Transport = (address, events, { openMs, tls: options }) => {
 /** In sealed datagrams there is one conversation (KCP-7.2); without, its number is ours to choose (KCP-7.3). */
 const SEALED_CONV = 1
 
-const kcp: Transport = (address, events, { openMs, gatewayKey, kcp: options = {} }) => {
+/** Cookies of gateways, by address. */
+const jars: Map<string, CookieJar> = new Map()
+const JARS_MAX = 256
+
+function jarOf(name: string): CookieJar {
+  const known = jars.get(name)
+  if (known !== undefined) return known
+  if (jars.size >= JARS_MAX) jars.clear()
+  const jar: CookieJar = {}
+  jars.set(name, jar)
+  return jar
+}
+
+const kcp: Transport = (address, events, { openMs, gatewayKey, resume, kcp: options = {} }) => {
   const { preset = 'fast', ...changes } = options
-  const crypto = nobleProvider
   const target = {
     host: hostOf(address),
     port: portOf(address),
@@ -137,7 +148,10 @@ const kcp: Transport = (address, events, { openMs, gatewayKey, kcp: options = {}
     envelope: (now: number) =>
       gatewayKey === undefined
         ? new PlainEnvelope()
-        : new SealedEnvelope({ crypto, gatewayKey, random: randomBytes }, now),
+        : new SealedEnvelope(
+            { crypto: nodeCryptoProvider(), gatewayKey, random: randomBytes, resume, jar: jarOf(address.host) },
+            now,
+          ),
   }
   return new DatagramCarrier(target, events)
 }

@@ -1,5 +1,6 @@
 // KCP and bare frames in sealed datagrams, at the client (docs/spec/datagram.md): the handshake with the gateway's key, then
 // the connection that it makes. A gateway that has another key than ours is silent, as one is that is not there.
+import { code } from '../../protocols/codes.ts'
 import type { CryptoProvider } from '../../protocols/secure/crypto.ts'
 import { SEALED_OVERHEAD_BYTES } from '../../protocols/secure/datagram-codec.ts'
 import type { SecureDatagramConnection } from '../../protocols/secure/datagram-connection.ts'
@@ -19,23 +20,29 @@ export type SealedOptions = {
   random(length: number): Uint8Array
   /** Shown in the first message, so that the gateway and nobody else sees it (A1). */
   resume?: { readonly ticket: Uint8Array; readonly secret: Uint8Array }
-  /** One that this gateway gave to this address before. */
-  cookie?: Uint8Array
+  /** Keeps the newest cookie of this gateway for the next connection, which it spares a round trip (DGM-4.3). */
+  jar?: CookieJar
 }
+
+export type CookieJar = { cookie?: Uint8Array }
 
 export class SealedEnvelope implements Envelope {
   readonly hasBare = true
   readonly contentBytesMax = DATAGRAM_BYTES - SEALED_OVERHEAD_BYTES
   readonly #initiator: DatagramInitiator
   readonly #out = new Uint8Array(DATAGRAM_BYTES)
+  readonly #jar: CookieJar
+  readonly #hasTicket: boolean
   #connection: SecureDatagramConnection | undefined
 
-  constructor({ crypto, gatewayKey, random, resume, cookie }: SealedOptions, now: number) {
+  constructor({ crypto, gatewayKey, random, resume, jar = {} }: SealedOptions, now: number) {
+    this.#jar = jar
+    this.#hasTicket = resume !== undefined
     const ephemeralSecret = random(32)
     const echo = random(8)
     // The socket knows the gateway's address: the name of it here is never looked at.
     const address = 'gateway'
-    const o = { crypto, gatewayKey, ephemeralSecret, echo, address, resume, cookie }
+    const o = { crypto, gatewayKey, ephemeralSecret, echo, address, resume, cookie: jar.cookie }
     this.#initiator = new DatagramInitiator(o, now)
   }
 
@@ -47,21 +54,17 @@ export class SealedEnvelope implements Envelope {
     return this.#connection?.established.binding ?? NO_BYTES
   }
 
-  /** What the gateway said of the ticket in the first message; `code.ok` without one. */
-  get code(): number {
-    return this.#connection?.established.code ?? 0
-  }
-
-  /** Worth keeping for the next connection to this gateway. */
-  get cookie(): Uint8Array | undefined {
-    return this.#initiator.cookie
+  get isTicketTaken(): boolean {
+    return this.#hasTicket && this.#connection?.established.code === code.ok
   }
 
   receive(datagram: Uint8Array, now: number): Opened {
     const connection = this.#connection
     if (connection === undefined) {
       this.#connection = this.#initiator.receive(datagram, now)
-      return this.#connection === undefined ? DROPPED : CONTROL
+      if (this.#connection === undefined) return DROPPED
+      this.#jar.cookie = this.#initiator.cookie
+      return CONTROL
     }
     const received = connection.receive(connection.address, datagram, now)
     if (received.kind === 'data') return { kind: 'segments', bytes: received.bytes }

@@ -4,7 +4,9 @@ import t, { type Test } from 'tap'
 import { ImpairingProxy } from '../../bench/impairing-proxy.ts'
 import type { Client, ConnectOptions } from '../../sdk/client/client.ts'
 import { connect, json } from '../../sdk/client/index.ts'
+import { handshakeKind } from '../../protocols/secure/handshakes.ts'
 import { eventually } from '../gateway/io/started.ts'
+import { FirstDatagrams } from './first-datagrams.ts'
 import { carriedBy, next, stage, type Stage, Talker } from './stage.ts'
 
 t.setTimeout(120_000)
@@ -67,6 +69,23 @@ t.test('addresses that change in mid-session, known to the client or not, cost n
   t.same(ends, [])
   t.ok(proxy.rebindings >= 4)
 })
+
+t.test(
+  'A1: a session comes back with its ticket in the encrypted first message, and one round trip less',
+  async (t) => {
+    const s = await stage(t)
+    const relay = await FirstDatagrams.start(t, s.udpPort)
+    const client = clientOf(t, [s.kcp(relay.port)])
+    const room = client.actor('arena', 'lobby')
+    t.equal(await room.call('arena.ask', 1), 1)
+    const welcomed = next(client, 'welcomed')
+    client.interrupt(0)
+    t.match(await welcomed, { resumed: true })
+    t.equal(await room.call('arena.ask', 2), 2)
+    const { nk, nkpsk2 } = handshakeKind
+    t.same(relay.inits, [nk, nk, nkpsk2], 'the cookie is good for the second connection')
+  },
+)
 
 t.test('KCP wins the race where UDP works', async (t) => {
   const s = await stage(t)
