@@ -6,8 +6,10 @@ import type { MessageSizeSettings } from '../policies/message-size.ts'
 import type { PayloadSchemaSettings } from '../policies/payload-schema.ts'
 import type { RateLimitSettings } from '../policies/rate-limit.ts'
 import { formatByteRate } from './byte-rates.ts'
-import { formatRate, formatSize } from './quantities.ts'
+import { formatDuration, formatPercent, formatRate, formatSize } from './quantities.ts'
 import type { PlainConfig } from './redacted.ts'
+import type { SheddingSettings } from '../policies/shedding.ts'
+import type { SlowConsumerSettings } from '../policies/slow-consumers.ts'
 import { readSchemaFile } from './schema-files.ts'
 import type { PoliciesConfig, RateLimitConfig } from './schema-policies.ts'
 
@@ -49,6 +51,9 @@ export function policySet(written: PoliciesConfig | undefined, file: FileOf): Po
     ...(messageSize && { messageSize }),
     ...(authentication && { authentication }),
     ...(payloadSchema && { payloadSchema }),
+    ...(written.priority && { priority: written.priority }),
+    ...sheddingSettings(written),
+    ...slowConsumerSettings(written),
   }
   return Object.keys(set).length > 0 ? set : undefined
 }
@@ -82,6 +87,21 @@ function payloadSchemaSettings({ payloadSchema }: PoliciesConfig, file: FileOf):
   return { mode, contentType, schema: 'schema' in read ? read.schema : {}, schemaFile: file(schemaFile), action }
 }
 
+function sheddingSettings({ shedding }: PoliciesConfig): Pick<PolicySet, 'shedding'> {
+  if (shedding === undefined || shedding.mode === 'off') return {}
+  const { mode, eventLoopDelay, memory, queueAge } = shedding
+  return { shedding: { mode, eventLoopDelayMs: eventLoopDelay, memoryShare: memory, queueAgeMs: queueAge } }
+}
+
+function slowConsumerSettings({ slowConsumers }: PoliciesConfig): Pick<PolicySet, 'slowConsumers'> {
+  if (slowConsumers === undefined) return {}
+  const { mode, latestAbove, latestKeysMax, dropAbove, behindMax } = slowConsumers
+  const behindMaxMs = behindMax ?? Infinity
+  return {
+    slowConsumers: { mode, latestAboveBytes: latestAbove, latestKeysMax, dropAboveShare: dropAbove, behindMaxMs },
+  }
+}
+
 // ---- back ----
 
 /** Every key explicit, and defaults that are off as such. */
@@ -93,12 +113,12 @@ export function plainGatewayPolicies(set: PolicySet): PlainConfig {
     ...Object.fromEntries(off.map((name) => [name, 'off'])),
     ...(plain['rateLimits'] as PlainConfig),
   }
-  return { ...plain, rateLimits }
+  return { ...plain, rateLimits, shedding: plainShedding(set.shedding) }
 }
 
 export function plainPolicies(set: PolicySet | undefined): PlainConfig | undefined {
   if (set === undefined) return undefined
-  const { rateLimits, messageSize, authentication, payloadSchema } = set
+  const { rateLimits, messageSize, authentication, payloadSchema, priority, slowConsumers } = set
   return {
     ...(rateLimits && { rateLimits: Object.fromEntries(rateLimits.map((limit) => [limit.name, plainLimit(limit)])) }),
     ...(messageSize && {
@@ -106,7 +126,23 @@ export function plainPolicies(set: PolicySet | undefined): PlainConfig | undefin
     }),
     ...(authentication && { authentication: plainAuthentication(authentication) }),
     ...(payloadSchema && { payloadSchema: plainSchema(payloadSchema) }),
+    ...(priority && { priority }),
+    ...(slowConsumers && { slowConsumers: plainSlowConsumers(slowConsumers) }),
   }
+}
+
+function plainShedding(shedding: SheddingSettings | undefined): PlainConfig {
+  if (shedding === undefined) return { mode: 'off' }
+  const { mode, eventLoopDelayMs, memoryShare, queueAgeMs } = shedding
+  const times = { eventLoopDelay: formatDuration(eventLoopDelayMs), queueAge: formatDuration(queueAgeMs) }
+  return { ...times, memory: formatPercent(memoryShare), mode }
+}
+
+function plainSlowConsumers(slow: SlowConsumerSettings): PlainConfig {
+  const { mode, latestAboveBytes, latestKeysMax, dropAboveShare, behindMaxMs } = slow
+  const behind: PlainConfig = behindMaxMs === Infinity ? {} : { behindMax: formatDuration(behindMaxMs) }
+  const sizes = { latestAbove: formatSize(latestAboveBytes), dropAbove: formatPercent(dropAboveShare) }
+  return { ...sizes, latestKeysMax, ...behind, mode }
 }
 
 function plainAuthentication({ labels, action, mode }: AuthenticationSettings): PlainConfig {

@@ -2,9 +2,10 @@
 // mapping, the same at all four places but for what makes sense at some of them only. docs/policies has a page for each
 // kind; policies/compile.ts makes checks of what is written here.
 import { z } from 'zod'
+import { priorities } from '../policies/shedding.ts'
 import { placeKeys, subjectKeys } from '../policies/subject.ts'
 import { BYTE_RATE_PATTERN, readByteRate } from './byte-rates.ts'
-import { type IssueParams, fileName, name, rate, size, text } from './schema-values.ts'
+import { type IssueParams, count, duration, fileName, name, percent, rate, size, text } from './schema-values.ts'
 import { shown } from './problems.ts'
 import type { RateSettings } from './settings.ts'
 
@@ -104,23 +105,78 @@ const everywhere = {
   }),
 }
 
+const shedding = z.strictObject({
+  eventLoopDelay: duration('How late the event loop may be, smoothed over half a second.', {
+    min: '10ms',
+    max: '1m',
+  }).prefault('500ms'),
+  memory: percent('How much of the memory it may have: of the machine, of its container, of the heap.', {
+    min: '10%',
+    max: '100%',
+  }).prefault('90%'),
+  queueAge: duration('How old the oldest byte that waits for a host may be.', { min: '100ms', max: '10m' }).prefault(
+    '2s',
+  ),
+  mode,
+})
+
+const slowConsumers = z.strictObject({
+  latestAbove: size('Above so much that waits only the newest `latest` value of each key waits (C2).', {
+    min: '1KiB',
+    max: '1GiB',
+  }).prefault('64KiB'),
+  latestKeysMax: count('Keys of `latest` that wait for one connection.', 1, 65_536).default(256),
+  dropAbove: percent(
+    'Above this share of `limits.connectionBytesMax` publications and `unreliable` messages are dropped.',
+    {
+      min: '1%',
+      max: '100%',
+    },
+  ).prefault('50%'),
+  behindMax: duration('A connection that is owed something for so long is closed. Default: never for that.', {
+    min: '100ms',
+    max: '1h',
+  }).optional(),
+  mode: z.enum(['enforce', 'observe']).default('enforce').meta({
+    description: 'observe: counts what would be conflated, dropped and closed. `limits` hold all the same (W5).',
+  }),
+})
+
+const priority = z.enum(priorities).meta({
+  description: 'What is shed first where the gateway is overloaded; the innermost one counts. Default: normal.',
+})
+
 /** Where a game's own messages are known. */
 const inside = {
   ...everywhere,
+  priority: priority.optional(),
   payloadSchema: payloadSchema.optional().meta({ description: 'What payloads must look like.' }),
 }
 
 const set = <T extends z.ZodRawShape>(shape: T, description: string) =>
   z.strictObject(shape).meta({ title: POLICIES, description })
 
+const slow = {
+  slowConsumers: slowConsumers.optional().meta({ description: 'When clients that do not read get less.' }),
+}
+
 export const gatewayPolicies = set(
-  everywhere,
+  {
+    ...everywhere,
+    ...slow,
+    priority: priority.optional(),
+    shedding: shedding.prefault({}).meta({ description: 'What is refused where the gateway is overloaded.' }),
+  },
   'What is allowed to every message. docs/policies has a page for each kind.',
 )
-export const listenerPolicies = set(everywhere, 'Policies of messages that come in here, as under `policies`.')
+export const listenerPolicies = set(
+  { ...everywhere, ...slow },
+  'Policies of messages that come in here, as under `policies`.',
+)
 export const servicePolicies = set(inside, 'Policies of its messages, as under `policies`.')
 export const routePolicies = set(inside, 'Policies of its messages, as under `policies`.')
 
 /** As written at any place; what a place does not have is absent. */
-export type PoliciesConfig = z.output<typeof routePolicies>
+export type PoliciesConfig = z.output<typeof routePolicies> &
+  Partial<Pick<z.output<typeof gatewayPolicies>, 'shedding' | 'slowConsumers'>>
 export type RateLimitConfig = z.output<typeof rateLimit>

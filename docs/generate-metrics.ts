@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { Counters } from '../gateway/counters.ts'
 import { BucketTable } from '../policies/bucket-table.ts'
+import { Pressure } from '../policies/shedding.ts'
 import { PolicyCounts } from '../policies/compile.ts'
 import { IoCounters } from '../gateway/io/io-counters.ts'
 import { Metrics } from '../gateway/observe/metrics.ts'
@@ -31,7 +32,7 @@ export async function metricsPage(): Promise<string> {
   const metrics = new Metrics({
     counters: new Counters(),
     io: new IoCounters(),
-    policing: { counts: new PolicyCounts(), table: new BucketTable(1) },
+    policing: { counts: new PolicyCounts(), table: new BucketTable(1), pressure: new Pressure(undefined) },
     hosts: () => [],
     guards: () => [],
     isReady: () => true,

@@ -17,6 +17,7 @@ import {
 import type { CompiledPolicies } from '../policies/compile.ts'
 import type { Pipeline, Verdict } from '../policies/pipeline.ts'
 import { verdict } from '../policies/pipeline.ts'
+import type { SlowConsumers } from '../policies/slow-consumers.ts'
 import type { Subject } from '../policies/subject.ts'
 import { code, comesBack } from '../protocols/codes.ts'
 import { sniff } from '../protocols/secure/sniff.ts'
@@ -86,6 +87,7 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
   #charges = CHARGE_BURST
   #pipelines: readonly Pipeline[] = []
   #pipelinesOf: CompiledPolicies | undefined = undefined
+  #slow: SlowConsumers | undefined = undefined
   #chargedAt: number
   #looseOpen = 0
   #isUnheard = true
@@ -307,10 +309,18 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
   pipelines(): readonly Pipeline[] {
     const { compiled } = this.#gateway.policing
     if (this.#pipelinesOf !== compiled) {
-      this.#pipelines = compiled.pipelines(this.entrance?.settings.name ?? '')
+      const listener = this.entrance?.settings.name ?? ''
+      this.#pipelines = compiled.pipelines(listener)
+      this.#slow = compiled.slowConsumers(listener)
       this.#pipelinesOf = compiled
     }
     return this.#pipelines
+  }
+
+  /** From when on it gets less. */
+  slow(): SlowConsumers {
+    this.pipelines()
+    return this.#slow!
   }
 
   /** Closes the connection because of what a policy said of its last message (R4); false, for frame handlers to return. */

@@ -44,6 +44,8 @@ export type GatewayEvent =
   | { event: 'drain_started'; withinMs: number }
   | { event: 'drain_finished'; left: number }
   | { event: 'stalled'; ms: number }
+  /** Messages below a priority are refused, from level 1 on; 0: none any more. */
+  | { event: 'shedding'; level: number; eventLoopDelayMs: number; memoryShare: number; queueAgeMs: number }
   /** Another configuration is in use; `changed` names the keys, the first of them where there are many. */
   | { event: 'reloaded'; trigger: ReloadTrigger; changes: number; changed: string[] }
   /** Nothing has changed; `problems` say file:line:column. */

@@ -5,6 +5,7 @@
 //   C2  while a client is behind, only the newest `latest` of each (channel, route, key) waits for it
 // A link is never paused for a client.
 import { clientKind, writeNumber } from '../protocols/client/frames.ts'
+import { verdict } from '../policies/pipeline.ts'
 import { code } from '../protocols/codes.ts'
 import type { LaneFrame } from '../protocols/wire/lane-frames.ts'
 import { forwardLane, laneKind, readLaneBody } from '../protocols/wire/lane-frames.ts'
@@ -13,7 +14,8 @@ import type { Attachment } from './attachment.ts'
 import { attachState } from './attachment.ts'
 import type { ClientConnection } from './client-connection.ts'
 import { cell, drop } from './counters.ts'
-import type { Deadline, Expiring } from './deadlines.ts'
+import type { Expiring } from './deadlines.ts'
+import { Deadline } from './deadlines.ts'
 import type { Gateway } from './gateway.ts'
 import type { Membership } from './groups.ts'
 import type { Link } from './link.ts'
@@ -21,14 +23,23 @@ import type { Link } from './link.ts'
 /** The longest that a client is not read because of a link (W6). */
 export const PAUSE_MS = 1000
 const RETRY_MS = 1000
-const LATEST_HELD_MAX = 256
-const HOLD_ABOVE_BYTES = 64 * 1024
 
 /** What waits for a client that is behind: the newest `latest` values, and groups that owe it a LAG. */
-export class Arrears {
+export class Arrears implements Expiring {
   readonly latest = new Map<string, { attachment: Attachment; bytes: Uint8Array }>()
   readonly lagging: Membership[] = []
   bytes = 0
+  /** When it has been behind for too long. */
+  readonly until = new Deadline(this)
+  readonly #connection: ClientConnection
+
+  constructor(connection: ClientConnection) {
+    this.#connection = connection
+  }
+
+  expired(): void {
+    if (this.#connection.slow().says(verdict.close)) this.#connection.close(code.slow, 'behind for too long')
+  }
 }
 
 export class LinkBusy implements Expiring {
@@ -120,10 +131,11 @@ export class Flow {
 
   /** Whether publications and unreliable frames for this client are to be dropped now. */
   isBehind(connection: ClientConnection): boolean {
-    const dropAbove = this.#gateway.limits.connectionBytesMax / 2
     const outlet = connection.outlet
     if (this.#isTight && outlet.held > 0 && outlet.heldNow() > 0) return true
-    return outlet.held > dropAbove && outlet.heldNow() > dropAbove
+    const slow = connection.slow()
+    const dropAbove = this.#gateway.limits.connectionBytesMax * slow.settings.dropAboveShare
+    return outlet.held > dropAbove && outlet.heldNow() > dropAbove && slow.says(verdict.drop)
   }
 
   /**
@@ -141,15 +153,16 @@ export class Flow {
       this.#gateway.counters.drops[drop.slowClient]++
       return true
     }
-    const holdAbove = this.#holdAbove
+    const holdAbove = this.#holdAbove(connection)
     const owes = connection.arrears !== undefined && connection.arrears.latest.size > 0
     if (!owes && (outlet.held <= holdAbove || outlet.heldNow() <= holdAbove)) return false
+    if (!connection.slow().says(verdict.delay)) return false
     this.#hold(connection, attachment, frame, route)
     return true
   }
 
-  get #holdAbove(): number {
-    return Math.min(HOLD_ABOVE_BYTES, this.#gateway.limits.connectionBytesMax / 4)
+  #holdAbove(connection: ClientConnection): number {
+    return Math.min(connection.slow().settings.latestAboveBytes, this.#gateway.limits.connectionBytesMax / 4)
   }
 
   #encode(attachment: Attachment, frame: LaneFrame, route: number): Writer {
@@ -169,7 +182,7 @@ export class Flow {
     const before = arrears.latest.get(name)
     const bytes = this.#encode(attachment, frame, route).drain()
     const total = arrears.bytes + bytes.length - (before?.bytes.length ?? 0)
-    const isRoom = before !== undefined || arrears.latest.size < LATEST_HELD_MAX
+    const isRoom = before !== undefined || arrears.latest.size < connection.slow().settings.latestKeysMax
     if (!isRoom || total > this.#gateway.limits.connectionBytesMax / 4) {
       drops[drop.slowClient]++
       return
@@ -184,9 +197,14 @@ export class Flow {
   }
 
   #arrearsOf(connection: ClientConnection): Arrears {
-    connection.arrears ??= new Arrears()
-    this.#behind.add(connection)
-    return connection.arrears
+    let arrears = connection.arrears
+    if (arrears === undefined) {
+      arrears = connection.arrears = new Arrears(connection)
+      this.#behind.add(connection)
+      const { behindMaxMs } = connection.slow().settings
+      if (behindMaxMs !== Infinity) this.#gateway.deadlines.set(arrears.until, this.#gateway.env.now() + behindMaxMs)
+    }
+    return arrears
   }
 
   /** G4: a publication was dropped for this member; LAG tells it when its queue has drained. */
@@ -199,9 +217,8 @@ export class Flow {
   /** The client may have caught up: what waits for it goes now. */
   clientDrained(connection: ClientConnection): void {
     const arrears = connection.arrears
-    if (arrears === undefined || connection.outlet.heldNow() > this.#holdAbove / 2) return
-    connection.arrears = undefined
-    this.#behind.delete(connection)
+    if (arrears === undefined || connection.outlet.heldNow() > this.#holdAbove(connection) / 2) return
+    this.#forget(connection)
     const writer = connection.outlet.writer
     for (const { attachment, bytes } of arrears.latest.values()) {
       if (attachment.state === attachState.attached) writer.raw(bytes)
@@ -213,9 +230,14 @@ export class Flow {
     connection.outlet.touch()
   }
 
-  clientGone(connection: ClientConnection): void {
+  #forget(connection: ClientConnection): void {
     this.#behind.delete(connection)
+    if (connection.arrears !== undefined) this.#gateway.deadlines.clear(connection.arrears.until)
     connection.arrears = undefined
+  }
+
+  clientGone(connection: ClientConnection): void {
+    this.#forget(connection)
     const link = connection.pausedBy
     if (link === undefined) return
     connection.pausedBy = undefined

@@ -122,6 +122,7 @@ export class Gateway {
     if (this.#drain !== undefined) connection.close(code.going_away, 'this gateway is draining')
     else if (this.connections.size > this.limits.connectionsMax)
       connection.close(code.admission, 'too many connections')
+    else if (this.policing.pressure.refusesConnections) connection.close(code.overloaded, 'this gateway sheds load')
     return connection
   }
 
@@ -146,6 +147,15 @@ export class Gateway {
     this.turn.begin()
     this.turn.flush()
     this.flow.afterFlush()
+  }
+
+  /** How strained the process is, told a few times a second; with what waits on the links it may shed messages. */
+  strained(eventLoopDelayMs: number, memoryShare: number, now: number): void {
+    let queueAgeMs = 0
+    for (const link of this.links) queueAgeMs = Math.max(queueAgeMs, link.queueAge.sample(now))
+    const { pressure } = this.policing
+    if (!pressure.sample({ eventLoopDelayMs, memoryShare, queueAgeMs }, now)) return
+    this.env.observe({ event: 'shedding', level: pressure.level, eventLoopDelayMs, memoryShare, queueAgeMs })
   }
 
   /** When `tick` is wanted next; Infinity: not before something else happens. */

@@ -49,6 +49,7 @@ import type { Host } from './host.ts'
 import type { LooseCaller } from './loose-calls.ts'
 import { LinkHandshake } from './link-handshake.ts'
 import { Outlet } from './outlet.ts'
+import { QueueAge } from './queue-age.ts'
 import { HOST_ROUTES_MAX, LinkRoutes, RouteEntry } from './route-numbers.ts'
 import type { Carrier, CarrierEvents } from './seams.ts'
 
@@ -76,6 +77,7 @@ export class Link implements CarrierEvents, FrameSink, Expiring, LooseCaller {
   isFull = false
   readonly paused: ClientConnection[] = []
   readonly busyAt: Deadline
+  readonly queueAge: QueueAge
   now: number
   rttMs = 0
   readonly #gateway: Gateway
@@ -90,6 +92,7 @@ export class Link implements CarrierEvents, FrameSink, Expiring, LooseCaller {
     this.#gateway = gateway
     this.host = host
     this.outlet = new Outlet(gateway.turn, carrier, true)
+    this.queueAge = new QueueAge(this.outlet)
     this.bytesMax = gateway.limits.linkBytesMax
     this.now = now
     this.#heardAt = now

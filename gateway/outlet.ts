@@ -52,6 +52,11 @@ export class Outlet {
     return carrier.datagram !== undefined && this.#written - carrier.queuedBytes() >= this.#datagramsFrom
   }
 
+  /** Bytes given to the carrier so far. */
+  get written(): number {
+    return this.#written
+  }
+
   /** What is held for this peer, by our own count (W5). */
   get held(): number {
     return this.writer.at + this.queued

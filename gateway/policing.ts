@@ -6,6 +6,7 @@ import { BucketTable } from '../policies/bucket-table.ts'
 import { CompiledPolicies, CompileTools, PolicyCounts } from '../policies/compile.ts'
 import type { HashKey } from '../policies/key-hash.ts'
 import { Judgement } from '../policies/pipeline.ts'
+import { Pressure } from '../policies/shedding.ts'
 import { Subject } from '../policies/subject.ts'
 
 export class Policing {
@@ -18,6 +19,7 @@ export class Policing {
   #connections = 0
   #written: Settings
   #tools: CompileTools | undefined = undefined
+  readonly pressure: Pressure
 
   /** `seed`: 8 random bytes, the key of the hashes that limits count by. */
   constructor(settings: Settings, seed: Uint8Array, now: number) {
@@ -25,6 +27,7 @@ export class Policing {
     this.#hashKey = { lo: words.getInt32(0, true), hi: words.getInt32(4, true) }
     this.table = new BucketTable(settings.limits.rateKeysMax ?? RATE_KEYS_MAX)
     this.judgement = new Judgement(new Subject(this.#hashKey))
+    this.pressure = new Pressure(settings.policies?.shedding)
     this.#written = settings
     this.compiled = this.#compile(settings, now)
   }
@@ -33,11 +36,15 @@ export class Policing {
   configure(settings: Settings, now: number): void {
     const isSame = policiesText(settings) === policiesText(this.#written)
     this.#written = settings
-    if (!isSame) this.compiled = this.#compile(settings, now)
+    if (isSame) return
+    this.pressure.configure(settings.policies?.shedding)
+    this.compiled = this.#compile(settings, now)
   }
 
   #compile(settings: Settings, now: number): CompiledPolicies {
-    this.#tools = new CompileTools(this.#tools, this.table, this.#hashKey, this.counts, now)
+    const { table, counts, pressure } = this
+    const state = { table, counts, pressure, hashKey: this.#hashKey }
+    this.#tools = new CompileTools(this.#tools, state, now)
     return new CompiledPolicies(settings, this.#tools)
   }
 

@@ -11,6 +11,8 @@ import { type MessageSizeSettings, messageSizeChecks } from './message-size.ts'
 import { type PayloadSchemaSettings, payloadSchemaChecks } from './payload-schema.ts'
 import { type Check, Pipeline, PolicyCount } from './pipeline.ts'
 import { type RateLimitSettings, rateLimitChecks } from './rate-limit.ts'
+import { type Pressure, type Priority, sheddingChecks, type SheddingSettings } from './shedding.ts'
+import { SLOW_CONSUMER_DEFAULTS, SlowConsumers, type SlowConsumerSettings } from './slow-consumers.ts'
 
 /** What stands under one `policies:` key, units resolved. */
 export type PolicySet = {
@@ -18,6 +20,12 @@ export type PolicySet = {
   readonly messageSize?: MessageSizeSettings
   readonly authentication?: AuthenticationSettings
   readonly payloadSchema?: PayloadSchemaSettings
+  /** Not of a listener. */
+  readonly priority?: Priority
+  /** Of the gateway alone. */
+  readonly shedding?: SheddingSettings
+  /** Of the gateway and of listeners. */
+  readonly slowConsumers?: SlowConsumerSettings
 }
 
 export type Level = { readonly scope: string; readonly policies: PolicySet }
@@ -34,7 +42,13 @@ export type Place = {
 
 type CheckMaker = (place: Place, tools: CompileTools) => Check[]
 
-const makers: readonly CheckMaker[] = [authenticationChecks, messageSizeChecks, rateLimitChecks, payloadSchemaChecks]
+const makers: readonly CheckMaker[] = [
+  sheddingChecks,
+  authenticationChecks,
+  messageSizeChecks,
+  rateLimitChecks,
+  payloadSchemaChecks,
+]
 
 /** For names of the SDK ends themselves (`$recover`): they belong to every service, and no size or schema is theirs. */
 const reservedMakers: readonly CheckMaker[] = [rateLimitChecks]
@@ -70,27 +84,31 @@ export class PolicyCounts {
   }
 }
 
+/** What outlives a reload. */
+export type PolicyState = {
+  readonly table: BucketTable
+  readonly hashKey: HashKey
+  readonly counts: PolicyCounts
+  readonly pressure: Pressure
+}
+
 /** What checks are made with: state that outlives a reload, and the numbers of this compilation. */
 export class CompileTools {
   readonly table: BucketTable
   readonly hashKey: HashKey
   readonly counts: PolicyCounts
+  readonly pressure: Pressure
   readonly generation: number
   /** When this compilation took the place of the former one. */
   readonly since: number
   readonly #limits = new Map<string, { number: number; settings: RateLimitSettings }>()
   #former: CompileTools | undefined
 
-  constructor(
-    former: CompileTools | undefined,
-    table: BucketTable,
-    hashKey: HashKey,
-    counts: PolicyCounts,
-    now: number,
-  ) {
-    this.table = table
-    this.hashKey = hashKey
-    this.counts = counts
+  constructor(former: CompileTools | undefined, state: PolicyState, now: number) {
+    this.table = state.table
+    this.hashKey = state.hashKey
+    this.counts = state.counts
+    this.pressure = state.pressure
     this.generation = former === undefined ? 0 : former.generation + 1
     this.since = now
     this.#former = former
@@ -119,18 +137,34 @@ export class CompiledPolicies {
   readonly #written: WrittenPolicies
   readonly #tools: CompileTools
   readonly #byListener = new Map<string, readonly Pipeline[]>()
+  readonly #slow = new Map<string, SlowConsumers>()
 
   /** Throws nothing: what is wrong with policies the configuration's checker has told. */
   constructor(written: WrittenPolicies, tools: CompileTools) {
     this.#written = written
     this.#tools = tools
-    for (const { name } of [{ name: '' }, ...written.listeners]) this.#byListener.set(name, this.#compile(name))
+    for (const { name } of [{ name: '' }, ...written.listeners]) {
+      this.#byListener.set(name, this.#compile(name))
+      this.#slow.set(name, this.#slowConsumers(name))
+    }
     tools.settle()
   }
 
   /** By the rule's index + 1; at 0 the one for reserved names. A listener that is there no longer has the gateway's own. */
   pipelines(listener: string): readonly Pipeline[] {
     return this.#byListener.get(listener) ?? this.#byListener.get('')!
+  }
+
+  /** What becomes of those who came in by a listener and do not read. */
+  slowConsumers(listener: string): SlowConsumers {
+    return this.#slow.get(listener) ?? this.#slow.get('')!
+  }
+
+  #slowConsumers(listener: string): SlowConsumers {
+    const own = this.#written.listeners.find(({ name }) => name === listener)?.policies?.slowConsumers
+    const settings = own ?? this.#written.policies?.slowConsumers ?? SLOW_CONSUMER_DEFAULTS
+    const scope = own === undefined ? 'gateway' : `listener ${listener}`
+    return new SlowConsumers(settings, this.#tools.counts.of('slow_consumers', scope, ''))
   }
 
   #compile(listener: string): Pipeline[] {

@@ -7,6 +7,7 @@ import { BucketTable } from '../../policies/bucket-table.ts'
 import { CompiledPolicies, CompileTools, PolicyCounts } from '../../policies/compile.ts'
 import { Judgement, type Pipeline, verdict } from '../../policies/pipeline.ts'
 import type { RateLimitSettings } from '../../policies/rate-limit.ts'
+import { Pressure } from '../../policies/shedding.ts'
 import { type LimitKey, Subject } from '../../policies/subject.ts'
 
 const ROUNDS = 15
@@ -43,7 +44,8 @@ const messageSize = { mode: 'enforce', payloadBytesMax: 1024, action: 'reject' }
 
 function pipelineOf(count: number): Pipeline {
   const table = new BucketTable(1_000_000)
-  const tools = new CompileTools(undefined, table, hashKey, new PolicyCounts(), 0)
+  const state = { table, hashKey, counts: new PolicyCounts(), pressure: new Pressure(undefined) }
+  const tools = new CompileTools(undefined, state, 0)
   const compiled = new CompiledPolicies(
     {
       listeners: [],

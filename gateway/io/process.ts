@@ -29,6 +29,7 @@ import { LinkDialer } from './link-dialer.ts'
 import { type ListenerAddress, Listeners } from './listeners.ts'
 import { Loop, monotonicNow } from './loop.ts'
 import { NoiseIdentity } from './noise-identity.ts'
+import { PressureSampler } from './pressure-sampler.ts'
 import { ProcessSampler } from './process-sample.ts'
 import { Reload, type ReloadHome, type ReloadOutcome } from './reload.ts'
 import { type KeyRing, KeyRingSealer, keyRing } from './sealer.ts'
@@ -105,6 +106,7 @@ class GatewayProcess implements RunningGateway {
   readonly #carriers = new OpenCarriers()
   readonly #events = new EventStream()
   readonly #sampler = new ProcessSampler()
+  readonly #pressure: PressureSampler
   readonly #sealer: KeyRingSealer
   readonly #noise: NoiseIdentity
   readonly #dialer: LinkDialer
@@ -139,6 +141,10 @@ class GatewayProcess implements RunningGateway {
     this.#observer = new Observer(this.#logFile.log, monotonicNow)
     this.#observer.watch((event) => this.#events.publish(event))
     this.#loop = new Loop(settings.times.linkFlushDelayMs)
+    this.#pressure = new PressureSampler(
+      ({ eventLoopDelayMs, memoryShare }, now) => this.gateway.strained(eventLoopDelayMs, memoryShare, now),
+      monotonicNow,
+    )
     this.gateway = new Gateway(settings, this.#environment())
     this.#home = {
       now: monotonicNow,
@@ -192,6 +198,7 @@ class GatewayProcess implements RunningGateway {
     if (this.#options.ownsProcess) this.#ownProcess()
     this.#loop.start(this.gateway)
     this.#sampler.reset()
+    this.#pressure.start()
     this.#reload.begin(this.#options.source)
     log.info({ name: this.#settings.name, version: this.#version, config: this.#options.configFile }, 'skewer runs')
   }
@@ -312,6 +319,7 @@ class GatewayProcess implements RunningGateway {
     this.#events.close()
     this.#admin?.close()
     this.#sampler.stop()
+    this.#pressure.stop()
     this.#logFile.log.info(ending, 'skewer ends')
     await this.#logFile.close()
     this.#ended(ending)

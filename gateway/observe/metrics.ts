@@ -14,7 +14,7 @@ import type { HostSnapshot } from '../snapshots.ts'
 export type MetricSources = {
   counters: Counters
   io: IoCounters
-  policing: Pick<Policing, 'counts' | 'table'>
+  policing: Pick<Policing, 'counts' | 'table' | 'pressure'>
   hosts(): HostSnapshot[]
   guards(): GuardSnapshot[]
   isReady(): boolean
@@ -219,13 +219,14 @@ export class Metrics {
   }
 
   #policies(): void {
-    const { counts, table } = this.#sources.policing
+    const { counts, table, pressure } = this.#sources.policing
     this.#count(
       'skewer_policy_verdicts_total',
       'What policies said of messages, but for passes: by kind of policy, place, name, and whether it was only observed.',
       ['policy', 'scope', 'name', 'verdict', 'mode'],
       () => [...counts.all()].flatMap(verdictsOf),
     )
+    this.#one('skewer_shedding_level', 'What is shed: 0 nothing, 3 all but critical.', () => pressure.level)
     this.#one('skewer_rate_buckets_bytes', 'Memory of the table of token buckets.', () => table.memoryBytes)
     this.#count(
       'skewer_rate_buckets_evicted_total',

@@ -33,6 +33,7 @@ const levels: Record<GatewayEventName, Level> = {
   drain_started: 'info',
   drain_finished: 'info',
   stalled: 'warn',
+  shedding: 'warn',
   reloaded: 'info',
   reload_refused: 'error',
   reload_rolled_back: 'error',

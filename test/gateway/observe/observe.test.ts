@@ -5,6 +5,7 @@ import t from 'tap'
 import { metricsPage } from '../../../docs/generate-metrics.ts'
 import { Counters, cell, drop } from '../../../gateway/counters.ts'
 import { BucketTable } from '../../../policies/bucket-table.ts'
+import { Pressure } from '../../../policies/shedding.ts'
 import { PolicyCounts } from '../../../policies/compile.ts'
 import { IoCounters } from '../../../gateway/io/io-counters.ts'
 import { ProcessSampler } from '../../../gateway/io/process-sample.ts'
@@ -32,7 +33,7 @@ t.test('metrics read the cells when they are scraped', async (t) => {
   const metrics = new Metrics({
     counters,
     io,
-    policing: { counts: new PolicyCounts(), table: new BucketTable(1) },
+    policing: { counts: new PolicyCounts(), table: new BucketTable(1), pressure: new Pressure(undefined) },
     hosts: () => [],
     guards: () => [],
     isReady: () => false,

@@ -1,0 +1,45 @@
+// How strained the process is, ten times a second: how late its own timer comes, and its memory against what it may have
+// (of the machine, of its container, and of V8). Told to the core, which adds what waits on its links and sheds
+// (policies/shedding.ts).
+import os from 'node:os'
+import { getHeapStatistics } from 'node:v8'
+
+const SAMPLE_MS = 100
+
+/** What is told. */
+export type Strain = { eventLoopDelayMs: number; memoryShare: number }
+
+export class PressureSampler {
+  readonly #tell: (strain: Strain, now: number) => void
+  readonly #now: () => number
+  readonly #memoryBytes: number
+  readonly #heapBytes: number
+  #timer: NodeJS.Timeout | undefined
+  #dueAt = 0
+
+  constructor(tell: (strain: Strain, now: number) => void, now: () => number) {
+    this.#tell = tell
+    this.#now = now
+    const ofContainer = process.constrainedMemory()
+    this.#memoryBytes = ofContainer > 0 ? Math.min(ofContainer, os.totalmem()) : os.totalmem()
+    this.#heapBytes = getHeapStatistics().heap_size_limit
+  }
+
+  start(): void {
+    this.#dueAt = this.#now() + SAMPLE_MS
+    this.#timer = setInterval(() => this.#sample(), SAMPLE_MS).unref()
+  }
+
+  stop(): void {
+    clearInterval(this.#timer)
+  }
+
+  #sample(): void {
+    const now = this.#now()
+    const eventLoopDelayMs = Math.max(0, now - this.#dueAt)
+    this.#dueAt = now + SAMPLE_MS
+    const { rss, heapUsed } = process.memoryUsage()
+    const memoryShare = Math.max(rss / this.#memoryBytes, heapUsed / this.#heapBytes)
+    this.#tell({ eventLoopDelayMs, memoryShare }, now)
+  }
+}
