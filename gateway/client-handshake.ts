@@ -144,7 +144,7 @@ export class ClientHandshake implements Expiring {
     if (!this.#isVersion(resume.version)) return false
     const { env } = this.#gateway
     const { binding, ticket: taken } = this.#connection.outlet.carrier
-    // A1: a ticket that the carrier's handshake has taken is not shown again.
+    // CLI-4.9: a ticket that the carrier's handshake has taken is not shown again.
     const shown = resume.ticket.length > 0 || taken === undefined ? resume.ticket : taken
     const ticket = openTicket(env.sealer, shown)
     if ('code' in ticket) {

@@ -4,7 +4,7 @@
 // A test file that needs a program from outside says so in a comment among its first lines:
 //     // needs: chromium, nginx
 // `npm test` leaves such files out and says so; `npm run test:all` runs them and fails beforehand where one is missing.
-import { accessSync, constants } from 'node:fs'
+import { accessSync, constants, existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
 export type TestFile = { path: string; needs: string[] }
@@ -29,11 +29,15 @@ export const steps: readonly Step[] = [
   },
 ]
 
-/** What a test may need: the programs of which one must be there, and the Debian package that brings it. */
+/** What a test may need: the programs (or files, by absolute names) of which one must be there, and Debian's package. */
 export const tools: Record<string, { programs: readonly string[]; debianPackage: string }> = {
   chromium: { programs: ['chromium', 'chromium-browser', 'google-chrome'], debianPackage: 'chromium' },
   docker: { programs: ['docker'], debianPackage: 'docker.io' },
   gcc: { programs: ['gcc', 'cc'], debianPackage: 'gcc' },
+  'flynn-noise': {
+    programs: ['/usr/share/gocode/src/github.com/flynn/noise/state.go'],
+    debianPackage: 'golang-github-flynn-noise-dev',
+  },
   go: { programs: ['go'], debianPackage: 'golang-go' },
   haproxy: { programs: ['haproxy'], debianPackage: 'haproxy' },
   nginx: { programs: ['nginx'], debianPackage: 'nginx' },
@@ -79,10 +83,12 @@ export function missingTools(files: readonly TestFile[], has: (programs: readonl
   return lines
 }
 
-/** Whether one of the programs can be run; also looks where Debian puts daemons. */
+/** Whether one of the programs can be run, or is there where its name is absolute; also looks where Debian puts daemons. */
 export function findTool(programs: readonly string[]): boolean {
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/usr/local/bin', '/usr/local/go/bin']
-  return programs.some((program) => folders.some((folder) => isExecutable(join(folder, program))))
+  return programs.some((program) =>
+    program.startsWith('/') ? existsSync(program) : folders.some((folder) => isExecutable(join(folder, program))),
+  )
 }
 
 function isExecutable(path: string): boolean {

@@ -51,7 +51,7 @@ export class Greeter {
     } else {
       connection.shownGeneration = connection.generation = ticket.generation
       const proof = core.env.hmac(ticket.secret, RESUME_CONTEXT, connection.nonce!, connection.binding)
-      // A ticket that the carrier's handshake has shown is not shown again (A1).
+      // A ticket that the carrier's handshake has shown is not shown again (CLI-4.9).
       const shown = connection.ticketTaken === ticket ? NO_BYTES : ticket.ticket
       writeResume(connection.writer, { version, proof, ticket: shown, agent })
     }

@@ -145,7 +145,7 @@ t.test('one changed bit in a record is the end of the connection, and of nothing
   await next.login('bob')
 })
 
-// ---- tickets (A1) ----
+// ---- tickets (A1, CLI-4.9) ----
 
 const NO_BYTES = new Uint8Array(0)
 
