@@ -16,6 +16,7 @@ export class PressureSampler {
   readonly #heapBytes: number
   #timer: NodeJS.Timeout | undefined
   #dueAt = 0
+  #lastResidentBytes = 0
 
   constructor(tell: (strain: Strain, now: number) => void, now: () => number) {
     this.#tell = tell
@@ -34,12 +35,22 @@ export class PressureSampler {
     clearInterval(this.#timer)
   }
 
+  /** Without a free file descriptor the kernel cannot be asked: the last answer holds. */
+  #residentBytes(): number {
+    try {
+      this.#lastResidentBytes = process.memoryUsage.rss()
+    } catch {
+      // EMFILE, ENFILE: no measurement, which is no reason to end.
+    }
+    return this.#lastResidentBytes
+  }
+
   #sample(): void {
     const now = this.#now()
     const eventLoopDelayMs = Math.max(0, now - this.#dueAt)
     this.#dueAt = now + SAMPLE_MS
-    const { rss, heapUsed } = process.memoryUsage()
-    const memoryShare = Math.max(rss / this.#memoryBytes, heapUsed / this.#heapBytes)
+    const { used_heap_size: heapUsed } = getHeapStatistics()
+    const memoryShare = Math.max(this.#residentBytes() / this.#memoryBytes, heapUsed / this.#heapBytes)
     this.#tell({ eventLoopDelayMs, memoryShare }, now)
   }
 }
