@@ -1,5 +1,6 @@
 // What a run found: figures of each round, their medians, and ratios to the gateway taken within each round, since what
 // else the machine does changes from one round to the next and not much within one.
+import { Histogram, type HistogramCounts } from './histogram.ts'
 
 export type Limit = 'gateway' | 'proxy' | 'generator' | 'host' | 'rate' | 'none'
 
@@ -17,7 +18,15 @@ export type Round = {
   generatorShare: number
   /** What only this scenario measures, by name with its unit. */
   figures?: Record<string, number>
+  /** All latencies, and the messages of each stretch of SAMPLE_MS. */
+  latencies?: HistogramCounts
+  samples?: number[]
 }
+
+/** How often the generator counts what was heard. */
+export const SAMPLE_MS = 250
+/** Where a distribution is read for a chart. */
+const SHARES = [0, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 0.995, 0.999, 0.9995, 0.9999]
 
 export type Subject = {
   name: string
@@ -30,6 +39,12 @@ export type Subject = {
   limitedBy: Limit
   generatorShare: number
   figures: Record<string, number>
+  /** [share of messages, microseconds] over all rounds; empty where the scenario keeps none. */
+  latency: [number, number][]
+  /** Messages a second in stretches of SAMPLE_MS, round by round. */
+  throughput: number[][]
+  /** CPU time by message, round by round. */
+  cpuUsPerMessageByRound: number[]
 }
 
 export type Spread = { median: number; min: number; max: number }
@@ -71,7 +86,19 @@ export function subjectOf(name: string, rounds: readonly Round[]): Subject {
     limitedBy: mostOften(rounds.map(({ limitedBy }) => limitedBy)),
     generatorShare: middle(({ generatorShare }) => generatorShare)!,
     figures: Object.fromEntries(names.map((key) => [key, middle(({ figures }) => figures?.[key]) ?? 0])),
+    latency: distributionOf(rounds),
+    throughput: rounds.flatMap(({ samples }) => (samples ? [samples.map((count) => (count * 1000) / SAMPLE_MS)] : [])),
+    cpuUsPerMessageByRound: rounds
+      .map(cpuUsPerMessage)
+      .filter((value) => value !== undefined)
+      .map(rounded),
   }
+}
+
+function distributionOf(rounds: readonly Round[]): [number, number][] {
+  const all = new Histogram()
+  for (const { latencies } of rounds) all.add(latencies ?? [])
+  return all.total === 0 ? [] : SHARES.map((share) => [share, all.percentile(share)])
 }
 
 /** A rival without a process of its own (raw) is compared by throughput. */

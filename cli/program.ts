@@ -136,7 +136,7 @@ export function buildProgram(finish: (code: number) => void): Command {
     .option('--within <duration>', 'how long they have; default: `times.drain`')
     .action(does(async (flags) => (await import('./commands/operate.ts')).drain(flags)))
 
-  add(program, 'bench', 'measure a gateway under load, with processes of its own')
+  const bench = add(program, 'bench', 'measure a gateway under load, with processes of its own')
     .addArgument(new Argument('<scenario>', 'what is measured').choices(scenarioNames))
     .option('--clients <count>', 'default: 100; idle: 1000', readWithin(limits.clients))
     .option('--depth <count>', 'messages under way for each client; default of the echoes: 1', readWithin(limits.depth))
@@ -150,7 +150,13 @@ export function buildProgram(finish: (code: number) => void): Command {
     .option('--rounds <count>', 'how often each subject has its turn; default: 3', readWithin(limits.rounds))
     .option('--warmup <seconds>', 'before each measuring; default: 2', readWithin(limits.warmupSeconds))
     .option('--against <rivals>', `of tcp-echo: ${rivalNames.join(',')}, or some of them`, readRivals)
+    .option('--html <file>', 'write the report as a page with charts, which needs no network')
     .action(does(async (scenario, flags) => (await import('./commands/bench.ts')).bench(scenario, flags)))
+
+  add(bench, 'compare', 'compare two reports of `--json`, before and after a change')
+    .argument('<before>', 'the file of the first')
+    .argument('<after>', 'the file of the second')
+    .action(does(async (before, after, flags) => (await import('./commands/bench.ts')).compare(before, after, flags)))
 
   program
     .command('completion')

@@ -58,7 +58,14 @@ export function cliDocsMarkdown(program: Command): string {
 
 function sections(command: Command, parent: string): string[] {
   const name = `${parent} ${command.name()}`
-  if (command.commands.length > 0) return command.commands.flatMap((inner) => sections(inner, name))
+  const inner = command.commands.flatMap((one) => sections(one, name))
+  // A group does nothing by itself; one that has arguments of its own does.
+  return command.commands.length > 0 && command.registeredArguments.length === 0
+    ? inner
+    : [own(command, name), ...inner]
+}
+
+function own(command: Command, name: string): string {
   const given = command.registeredArguments.map((argument) => {
     const text = `${argument.name()}${argument.variadic ? '...' : ''}`
     return argument.required ? `<${text}>` : `[${text}]`
@@ -70,7 +77,7 @@ function sections(command: Command, parent: string): string[] {
     ...command.options.map((option) => row(option.flags, option.description, option.argChoices)),
   ]
   const table = rows.length > 0 ? `\n| | |\n| --- | --- |\n${rows.join('\n')}\n` : ''
-  return [`### ${name}\n\n\`${usage}\`\n\n${says}\n${table}`]
+  return `### ${name}\n\n\`${usage}\`\n\n${says}\n${table}`
 }
 
 function row(name: string, description: string, choices: readonly string[] | undefined): string {

@@ -9,6 +9,7 @@ import { Pace } from '../load/pace.ts'
 import { RawClient } from '../load/raw-client.ts'
 import { openTcp, openWebSocket } from '../load/stream.ts'
 import { type Usage, usageOf } from '../process-usage.ts'
+import { SAMPLE_MS } from '../report.ts'
 import { answerWith } from '../worker.ts'
 
 export type LoadPlan = {
@@ -27,6 +28,8 @@ export type Measured = {
   messages: number
   elapsedUs: number
   latencies: HistogramCounts
+  /** Messages in each whole stretch of SAMPLE_MS. */
+  samples: number[]
   used: Record<string, Usage>
 }
 export type ToLoad =
@@ -101,14 +104,21 @@ async function measure({ warmupMs, forMs, pids }: Extract<ToLoad, { kind: 'measu
   const all = { ...pids, generator: process.pid }
   latencies.clear()
   const before = usages(all)
+  const samples: number[] = []
+  let counted = 0
+  const sampling = setInterval(() => {
+    samples.push(latencies.total - counted)
+    counted = latencies.total
+  }, SAMPLE_MS)
   const startUs = monotonicUs()
   await wait(forMs)
   const elapsedUs = monotonicUs() - startUs
+  clearInterval(sampling)
   const messages = latencies.total
   const used = usages(all)
   for (const [name, usage] of Object.entries(used)) usage.cpuUs -= before[name].cpuUs
   pace = undefined
-  return { messages, elapsedUs, latencies: latencies.counts(), used }
+  return { messages, elapsedUs, latencies: latencies.counts(), samples, used }
 }
 
 function usages(pids: Record<string, number>): Record<string, Usage> {

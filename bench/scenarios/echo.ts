@@ -82,6 +82,8 @@ async function measure(stage: Stage, options: BenchOptions, target: Target, send
     p99Us: latencies.percentile(0.99),
     limitedBy: limitOf(name, measured, rate),
     generatorShare: used.generator.cpuUs / elapsedUs,
+    latencies: measured.latencies,
+    samples: measured.samples,
   }
 }
 

@@ -59,6 +59,7 @@ export const reload: Scenario = async (stage, options): Promise<Outcome> => {
       p50Us: times.percentile(0.5),
       p99Us: times.percentile(0.99),
       limitedBy: 'rate',
+      latencies: busy.latencies,
       generatorShare: (busy.cpuUs - calm.cpuUs) / elapsedUs,
       figures: {
         reloads,

@@ -70,6 +70,7 @@ async function measure(players: Worker, options: BenchOptions, on: GatewayProces
     p50Us: latencies.percentile(0.5),
     p99Us: latencies.percentile(0.99),
     limitedBy: 'rate',
+    latencies: state.latencies,
     generatorShare: (state.cpuUs - first.cpuUs) / elapsedUs,
     figures: {
       reattachP50Ms: reattach.percentile(0.5) / 1000,

@@ -1,6 +1,9 @@
 // `skewer bench`: runs the load tool and prints what it found. 1 where a promise was not kept.
+import fs from 'node:fs'
 import process from 'node:process'
 import { remarksOf, runBench } from '../../bench/bench.ts'
+import { compareReports } from '../../bench/compare.ts'
+import { htmlReport } from '../../bench/html-report.ts'
 import type { BenchOptions, ScenarioName } from '../../bench/options.ts'
 import type { Report, Subject } from '../../bench/report.ts'
 import { Failure, exitCode } from '../failure.ts'
@@ -10,10 +13,12 @@ export type BenchFlags = Partial<Omit<BenchOptions, 'payloadBytes' | 'warmupSeco
   payload?: number
   warmup?: number
   json?: boolean
+  /** Where the report goes as a page. */
+  html?: string
 }
 
 export async function bench(scenario: ScenarioName, flags: BenchFlags): Promise<number> {
-  const { payload, warmup, json, ...rest } = flags
+  const { payload, warmup, json, html, ...rest } = flags
   if (flags.against !== undefined && scenario !== 'tcp-echo') {
     throw new Failure('--against is of tcp-echo only: the rivals carry bytes, not sessions', exitCode.usage)
   }
@@ -22,11 +27,39 @@ export async function bench(scenario: ScenarioName, flags: BenchFlags): Promise<
   const report = await runBench({ scenario, given, launcher, say }).catch((error: Error) => {
     throw error.constructor === Error ? new Failure(error.message) : error
   })
+  if (html !== undefined) writePage(html, report)
   if (json) printJson(report)
   else print(report)
   for (const remark of remarksOf(report)) say(remark)
   for (const violation of report.violations) say(`violated: ${violation}`)
   return report.violations.length > 0 ? exitCode.failed : exitCode.ok
+}
+
+function writePage(file: string, report: Report): void {
+  const words = process.argv
+    .slice(2)
+    .filter((word, i, all) => word !== '--json' && word !== '--html' && all[i - 1] !== '--html')
+  fs.writeFileSync(file, htmlReport(report, `skewer ${words.join(' ')}`))
+  say(`the report is in ${file}`)
+}
+
+/** Two reports that `--json` wrote: what changed, and 1 where a ratio to a rival is worse. */
+export function compare(before: string, after: string, flags: { json?: boolean }): number {
+  const comparison = compareReports(readReport(before), readReport(after))
+  if (flags.json) printJson(comparison)
+  else printTable(comparison.rows)
+  for (const regression of comparison.regressions) say(`regression: ${regression}`)
+  return comparison.regressions.length > 0 ? exitCode.failed : exitCode.ok
+}
+
+function readReport(file: string): Report {
+  try {
+    const report = JSON.parse(fs.readFileSync(file, 'utf8')) as Report
+    if (Array.isArray(report.subjects) && Array.isArray(report.ratios)) return report
+  } catch (error) {
+    throw new Failure(`${file} cannot be read: ${(error as Error).message}`, exitCode.usage)
+  }
+  throw new Failure(`${file} is not a report of \`skewer bench --json\``, exitCode.usage)
 }
 
 function print({ subjects, ratios }: Report): void {
@@ -36,7 +69,8 @@ function print({ subjects, ratios }: Report): void {
   printTable(ratios.map(({ name, of, median, min, max }) => ({ ratio: `${name} / skewer`, of, median, min, max })))
 }
 
-function subjectRow({ figures, ...subject }: Subject): Row {
+/** What is for charts is not for a table. */
+function subjectRow({ figures, latency: _l, throughput: _t, cpuUsPerMessageByRound: _c, ...subject }: Subject): Row {
   return { ...subject, ...figures }
 }
 
