@@ -1,5 +1,5 @@
 // Players that never tire: each steers towards the nearest coin and says something now and then. `GATEWAY` is where they
-// connect, `BOTS` how many they are.
+// connect: the addresses of one gateway, which run a race, with spaces between. `BOTS` is how many they are.
 import process from 'node:process'
 import { connect, json } from '../../sdk/client/index.ts'
 import type { View } from './world.ts'
@@ -11,14 +11,14 @@ const SPEED = 0.5
 
 type Place = View['players'][number]
 
-const gateway = process.env.GATEWAY ?? 'tcp://127.0.0.1:7777'
+const ways = (process.env.GATEWAY ?? 'tcp://127.0.0.1:7777').split(' ')
 const count = Number(process.env.BOTS ?? 8)
 
 for (let i = 0; i < count; i++) startBot(i)
 
 function startBot(index: number): void {
   const name = NAMES[index % NAMES.length]
-  const client = connect({ gateways: [gateway], token: `bot-${index + 1}`, codec: json, backoffMaxMs: 1000 })
+  const client = connect({ gateways: [ways], token: `bot-${index + 1}`, codec: json, backoffMaxMs: 1000 })
   const room = client.actor('arena', 'lobby')
   let view: View = { t: 0, players: [], coins: [] }
   let me = ''

@@ -2,12 +2,13 @@
 // page's kill button ends the gateway with SIGKILL; it is started again at once, and play goes on.
 import type { ChildProcess } from 'node:child_process'
 import { spawn } from 'node:child_process'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs, styleText } from 'node:util'
+import { readNoiseKey } from '../../config/noise-keys.ts'
 import { freePort, refusalOf } from './free-port.ts'
 import { startPage } from './page-server.ts'
 
@@ -74,7 +75,7 @@ function configFile(): string {
   const file = path.join(here, 'skewer.yaml')
   if (ports.tcp === 7777 && ports.ws === 8080 && ports.host === 7800 && ports.admin === 9902) return file
   const text = readFileSync(file, 'utf8')
-    .replace('port: 7777', `port: ${ports.tcp}`)
+    .replaceAll('port: 7777', `port: ${ports.tcp}`)
     .replace('port: 8080', `port: ${ports.ws}`)
     .replace('127.0.0.1:7800', `127.0.0.1:${ports.host}`)
     .replace('port: 9902', `port: ${ports.admin}`)
@@ -89,6 +90,15 @@ function configFile(): string {
 type Part = { name: string; args: string[]; env?: Record<string, string> }
 
 const config = configFile()
+
+/** The ways of the bots to the gateway: UDP, with the public key that the gateway made at its first start, then TCP. */
+function waysOfBots(): string {
+  const tcp = `tcp://127.0.0.1:${ports.tcp}`
+  const file = path.join(path.dirname(config), '.skewer', 'noise.key')
+  const key = existsSync(file) ? readNoiseKey(readFileSync(file, 'utf8')) : undefined
+  return key === undefined ? tcp : `kcp://127.0.0.1:${ports.tcp}?key=${key.publicKey} ${tcp}`
+}
+
 const parts: Record<string, Part> = {
   host: {
     name: 'host',
@@ -99,7 +109,7 @@ const parts: Record<string, Part> = {
   bots: {
     name: 'bots',
     args: [path.join(here, 'bots.ts')],
-    env: { GATEWAY: `tcp://127.0.0.1:${ports.tcp}`, BOTS: String(values.bots) },
+    env: { BOTS: String(values.bots) },
   },
 }
 const running: Map<string, ChildProcess> = new Map()
@@ -180,7 +190,6 @@ function stop(): void {
 
 start(parts.host)
 start(parts.gateway)
-start(parts.bots)
 const page = await startPage({
   port: ports.page,
   gateways: [`ws://127.0.0.1:${ports.ws}/`],
@@ -194,12 +203,16 @@ const page = await startPage({
 })
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop)
 await ready()
+if (!isStopping) {
+  parts.bots.env!.GATEWAY = waysOfBots()
+  start(parts.bots)
+}
 
 const bold = (text: string) => styleText('bold', text)
 console.log(`
   ${bold('arena')}     ${styleText('cyan', `http://127.0.0.1:${ports.page}`)}   open it in two windows
-  gateway   tcp://127.0.0.1:${ports.tcp}  ws://127.0.0.1:${ports.ws}/  admin http://127.0.0.1:${ports.admin}
-  host      arena-1 on 127.0.0.1:${ports.host}, ${values.bots} bots play
+  gateway   tcp:// and kcp://127.0.0.1:${ports.tcp}  ws://127.0.0.1:${ports.ws}/  admin http://127.0.0.1:${ports.admin}
+  host      arena-1 on 127.0.0.1:${ports.host}, ${values.bots} bots play over KCP
 
   Try: steer, then "kill -9 the gateway" on the page. Play goes on and the counters of lost, doubled and
   reordered messages stay 0.  Ctrl-C stops everything.
