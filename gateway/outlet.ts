@@ -1,20 +1,22 @@
 // The way out to one peer: a Writer that collects a turn's frames, and the carrier that gets them in one write (design 3).
 // `Turn` knows which peers have something to say and asks the process for one flush at the end of the event-loop turn.
 //
-// Buffers: what `carrier.write` is lent is the Writer's own; the carrier copies what it cannot pass on at once. A buffer
-// that one burst made large is not kept.
+// Buffers: what `carrier.write` is lent is the Writer's own; the carrier copies what it cannot pass on at once. A client's
+// outlet has a Writer from its first frame of a turn until the flush only: an idle client holds none, and busy ones share
+// few that stay in the processor's cache. A buffer that one burst made large is not kept.
 import { Writer } from '../protocols/wire/writer.ts'
 import type { Counters } from './counters.ts'
 import { cell } from './counters.ts'
 import type { Carrier } from './seams.ts'
 
-const FIRST_BYTES = 256
+const FIRST_BYTES = 512
 const CLIENT_KEPT_BYTES = 16 * 1024
+/** Writers kept for the next turn. */
+const SPARE_WRITERS_MAX = 1024
 const LINK_KEPT_BYTES = 1024 * 1024
 
 export class Outlet {
   readonly carrier: Carrier
-  readonly writer: Writer
   /** Bytes that the carrier held when last asked: never less than now, unless written to since. */
   queued = 0
   readonly #turn: Turn
@@ -26,12 +28,18 @@ export class Outlet {
   #isDirty = false
   #isDead = false
   #end: { code: number; text: string } | undefined
+  #writer: Writer | undefined
 
   constructor(turn: Turn, carrier: Carrier, isLink: boolean) {
     this.#turn = turn
     this.carrier = carrier
     this.#isLink = isLink
-    this.writer = new Writer(FIRST_BYTES)
+  }
+
+  /** To be asked for at each use: it is another one after the flush. */
+  get writer(): Writer {
+    this.#writer ??= this.#turn.takeWriter()
+    return this.#writer
   }
 
   /** To be called after writing: this outlet is flushed at the end of the turn. */
@@ -43,7 +51,7 @@ export class Outlet {
 
   /** What was just written (an ATTACHED, the announcement of a route) is needed to read datagrams (KCP-7.6). */
   holdDatagrams(): void {
-    this.#datagramsFrom = this.#written + this.writer.at
+    this.#datagramsFrom = this.#written + (this.#writer?.at ?? 0)
   }
 
   /** Whether there is a path for datagrams, and the peer has all that it needs to read them. */
@@ -59,7 +67,8 @@ export class Outlet {
 
   /** What is held for this peer, by our own count (W5). */
   get held(): number {
-    return this.writer.at + this.queued
+    const writer = this.#writer
+    return writer === undefined ? this.queued : writer.at + this.queued
   }
 
   /** The same, having asked the carrier. */
@@ -83,27 +92,30 @@ export class Outlet {
   /** The carrier is gone: nothing more is written or counted. */
   forget(): void {
     this.#isDead = true
-    this.writer.clear()
+    this.#writer = undefined
     this.#sample(0)
   }
 
   flush(): void {
     this.#isDirty = false
-    const writer = this.writer
+    const writer = this.#writer
     if (this.#isDead) {
-      writer.clear()
+      this.#writer = undefined
       return
     }
-    const length = writer.at
-    if (length > 0) {
+    if (writer !== undefined && writer.at > 0) {
+      const length = writer.at
       this.#turn.counters.cells[this.#isLink ? cell.linkBytesOut : cell.clientBytesOut] += length
       this.carrier.write(writer.view())
       this.#written += length
       writer.clear()
-      if (writer.bytes.length > (this.#isLink ? LINK_KEPT_BYTES : CLIENT_KEPT_BYTES)) {
-        writer.bytes = new Uint8Array(FIRST_BYTES)
-      }
       this.#sample(this.carrier.queuedBytes())
+      if (this.#isLink) {
+        if (writer.bytes.length > LINK_KEPT_BYTES) writer.reset(FIRST_BYTES)
+      } else {
+        this.#writer = undefined
+        this.#turn.giveWriter(writer)
+      }
     }
     const end = this.#end
     if (end === undefined) return
@@ -122,11 +134,21 @@ export class Turn {
   readonly #scheduleFlush: () => void
   #dirty: Outlet[] = []
   #spare: Outlet[] = []
+  readonly #writers: Writer[] = []
   #isScheduled = false
 
   constructor(counters: Counters, scheduleFlush: () => void) {
     this.counters = counters
     this.#scheduleFlush = scheduleFlush
+  }
+
+  takeWriter(): Writer {
+    return this.#writers.pop() ?? new Writer(FIRST_BYTES)
+  }
+
+  /** Takes an empty one back, for whoever asks next. */
+  giveWriter(writer: Writer): void {
+    if (this.#writers.length < SPARE_WRITERS_MAX && writer.bytes.length <= CLIENT_KEPT_BYTES) this.#writers.push(writer)
   }
 
   add(outlet: Outlet): void {

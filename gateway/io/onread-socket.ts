@@ -17,12 +17,16 @@ export interface SocketSink {
 }
 
 const sinkOf = Symbol('sink')
+const NO_BYTES = new Uint8Array(0)
 type SinkSocket = net.Socket & { [sinkOf]: SocketSink | undefined }
 type Internals = { _handle?: unknown; _server?: unknown; server?: unknown }
 
 /** Above this much in it a stream says when it is empty again. */
 export const HIGH_MARK_BYTES = 4096
 const shared = Buffer.allocUnsafeSlow(64 * 1024)
+/** Views of its first n bytes, made once: short reads are most, and making a view costs more than judging a message. */
+const VIEWS_MAX = 4096
+const views: Uint8Array[] = new Array(VIEWS_MAX).fill(NO_BYTES)
 
 /** To be given to `net.connect` and `tls.connect`; reads go to the sink once there is one. */
 export const sharedReads = { buffer: shared, callback: readDone }
@@ -65,9 +69,20 @@ function moved(accepted: net.Socket): net.Socket | undefined {
 }
 
 function readDone(this: unknown, length: number, buffer: Uint8Array): boolean {
-  ;(this as SinkSocket)[sinkOf]?.read(buffer.subarray(0, length))
+  ;(this as SinkSocket)[sinkOf]?.read(buffer === shared ? viewOf(length) : buffer.subarray(0, length))
   return true
 }
+
+function viewOf(length: number): Uint8Array {
+  if (length >= VIEWS_MAX) return shared.subarray(0, length)
+  let view = views[length]
+  if (view.length === 0) {
+    view = shared.subarray(0, length)
+    views[length] = view
+  }
+  return view
+}
+
 function dataCame(this: net.Socket, chunk: Uint8Array): void {
   ;(this as SinkSocket)[sinkOf]!.read(chunk)
 }

@@ -8,6 +8,7 @@ import type { Writable } from 'node:stream'
 
 const BYTES_MAX = 1024 * 1024
 const CLIENT_BYTES = 64 * 1024
+const VIEWS_MAX = 2048
 
 /** One for all sockets of clients. */
 export const clientSlab = (): WriteSlab => new WriteSlab(CLIENT_BYTES)
@@ -16,6 +17,7 @@ export class WriteSlab {
   bytes: Buffer
   at = 0
   readonly #firstBytes: number
+  #views = noViews()
 
   constructor(firstBytes: number) {
     this.#firstBytes = firstBytes
@@ -33,7 +35,7 @@ export class WriteSlab {
   /** Writes the `length` bytes at `at`. They are free again if the kernel took them at once. */
   send(socket: Writable, length: number): void {
     const end = this.at + length
-    socket.write(this.bytes.subarray(this.at, end))
+    socket.write(this.at === 0 && length < VIEWS_MAX ? this.#viewOf(length) : this.bytes.subarray(this.at, end))
     if (socket.writableLength !== 0) this.at = end
     // One huge batch does not make the slab huge for good.
     if (this.bytes.length > BYTES_MAX) this.#take(this.#firstBytes)
@@ -47,8 +49,21 @@ export class WriteSlab {
     this.send(socket, length)
   }
 
+  /** Most writes are short and go out at once: the view of the first n bytes serves again for the next of that length. */
+  #viewOf(length: number): Buffer {
+    let view = this.#views[length]
+    if (view === undefined) {
+      view = this.bytes.subarray(0, length)
+      this.#views[length] = view
+    }
+    return view
+  }
+
   #take(capacityBytes: number): void {
     this.bytes = Buffer.allocUnsafeSlow(capacityBytes)
+    this.#views = noViews()
     this.at = 0
   }
 }
+
+const noViews = (): (Buffer | undefined)[] => new Array(VIEWS_MAX).fill(undefined)

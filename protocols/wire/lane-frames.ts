@@ -16,6 +16,7 @@
 //   UNRELIABLE epoch u8 | route varint | payload
 //
 // What does not live here: what the numbers mean (session/), what is allowed (policies).
+import { copyBytes } from './byte-copy.ts'
 import { EXTENSION_BYTES_MAX, judgeTags } from './extensions.ts'
 import { copyOf, Reader } from './reader.ts'
 import type { Writer } from './writer.ts'
@@ -276,18 +277,40 @@ export function forwardLane(w: Writer, frame: LaneFrame, channel: number, route:
     frame.end -
     frame.bodyStart
   w.ensure(length + 4)
-  w.varint(length)
+  const to = w.bytes
+  let at = putVarint(to, w.at, length)
   if (extension > 0) {
-    w.u8(kind | KIND_EXTENDED)
-    w.varint(extension).copy(frame.bytes, frame.extensionStart, frame.extensionEnd)
+    to[at++] = kind | KIND_EXTENDED
+    w.at = putVarint(to, at, extension)
+    w.copy(frame.bytes, frame.extensionStart, frame.extensionEnd)
+    at = w.at
   } else {
-    w.u8(kind)
+    to[at++] = kind
   }
-  w.varint(channel)
-  if (fixed === 1) w.u8(frame.epoch)
-  else w.u16(frame.number)
-  if (routed) w.varint(route)
-  w.copy(frame.bytes, frame.bodyStart, frame.end)
+  at = putVarint(to, at, channel)
+  if (fixed === 1) {
+    to[at++] = frame.epoch
+  } else {
+    to[at++] = frame.number
+    to[at++] = frame.number >>> 8
+  }
+  if (routed) at = putVarint(to, at, route)
+  copyBytes(frame.bytes, frame.bodyStart, frame.end, to, w.dataView, at)
+  w.at = at + frame.end - frame.bodyStart
+}
+
+/** As Writer.varint, where there is room. */
+function putVarint(to: Uint8Array, at: number, value: number): number {
+  while (value > 0x7fff_ffff) {
+    to[at++] = (value % 128) | 0x80
+    value = Math.floor(value / 128)
+  }
+  while (value >= 0x80) {
+    to[at++] = value | 0x80
+    value >>>= 7
+  }
+  to[at++] = value
+  return at
 }
 
 /** The whole number that `low` (the low `bits` bits) stands for, nearest to `near` (N2). */

@@ -4,15 +4,28 @@
 // next `begin` after `clear` (HACKING: who owns a buffer).
 
 const textEncoder = new TextEncoder()
-const SHORT_COPY_BYTES = 64
+const SHORT_BYTES = 64
+const NO_BYTES = new Uint8Array(0)
 
 export class Writer {
   bytes: Uint8Array
+  /** Of all of `bytes`. */
+  dataView: DataView
   at = 0
   #start = 0
+  #view: Uint8Array = NO_BYTES
 
   constructor(capacityBytes = 512) {
     this.bytes = new Uint8Array(capacityBytes)
+    this.dataView = new DataView(this.bytes.buffer)
+  }
+
+  /** Takes another buffer of this size; what was written is gone. */
+  reset(capacityBytes: number): void {
+    this.bytes = new Uint8Array(capacityBytes)
+    this.dataView = new DataView(this.bytes.buffer)
+    this.#view = NO_BYTES
+    this.at = 0
   }
 
   clear(): void {
@@ -21,7 +34,9 @@ export class Writer {
 
   /** Lends what was written so far. */
   view(): Uint8Array {
-    return this.bytes.subarray(0, this.at)
+    // Batches of one length are common, and making a view costs as much as writing a short frame.
+    if (this.#view.length !== this.at) this.#view = this.bytes.subarray(0, this.at)
+    return this.#view
   }
 
   /** A copy of what was written so far; clears the writer. */
@@ -39,6 +54,8 @@ export class Writer {
     const grown = new Uint8Array(capacity)
     grown.set(this.bytes.subarray(0, this.at))
     this.bytes = grown
+    this.dataView = new DataView(grown.buffer)
+    this.#view = NO_BYTES
   }
 
   /** Starts a frame of yet unknown length; `end()` fills the length in. */
@@ -82,7 +99,7 @@ export class Writer {
 
   u64(value: bigint): this {
     this.ensure(8)
-    new DataView(this.bytes.buffer, this.bytes.byteOffset + this.at, 8).setBigUint64(0, value, true)
+    this.dataView.setBigUint64(this.at, value, true)
     this.at += 8
     return this
   }
@@ -103,7 +120,7 @@ export class Writer {
   copy(bytes: Uint8Array, start: number, end: number): this {
     const length = end - start
     this.ensure(length)
-    if (length <= SHORT_COPY_BYTES) {
+    if (length <= SHORT_BYTES) {
       const to = this.bytes
       let at = this.at
       for (let i = start; i < end; i++) to[at++] = bytes[i]
@@ -125,7 +142,7 @@ export class Writer {
   /** A lone surrogate is written as U+FFFD: there is no UTF-8 for it. */
   text(text: string): this {
     const length = text.length
-    if (length >= SHORT_COPY_BYTES) return this.blob(textEncoder.encode(text))
+    if (length >= SHORT_BYTES) return this.blob(textEncoder.encode(text))
     this.ensure(1 + length)
     const bytes = this.bytes
     const at = this.at + 1

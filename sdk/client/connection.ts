@@ -137,7 +137,7 @@ export class ClientConnection implements RouteNumbers, FrameSink {
     this.#turn++
     this.#core.env.write(this.id, writer.view())
     writer.clear()
-    if (writer.bytes.length > KEPT_BYTES) writer.bytes = new Uint8Array(FIRST_BYTES)
+    if (writer.bytes.length > KEPT_BYTES) writer.reset(FIRST_BYTES)
   }
 
   /** Says why, and ends it. */
