@@ -118,6 +118,12 @@ export const effectRows: readonly Row[] = [
     touches: 'messages',
     effect: 'the next message, also of sessions that are there',
   },
+  {
+    keys: '`auth.singleLogin`',
+    pattern: /^auth\.singleLogin$/,
+    touches: 'newcomers',
+    effect: 'the next session that attaches; those that are there go on (T4)',
+  },
   { keys: '`auth`', pattern: /^auth\b/, touches: 'newcomers', effect: 'new logins; sessions that are there go on' },
   {
     keys: '`noise`',

@@ -28,8 +28,11 @@ export function redactedConfig(settings: Settings): PlainConfig {
     policies: plainGatewayPolicies(settings.policies ?? {}),
     auth:
       auth.kind === 'development'
-        ? { development: true }
-        : { jwt: present({ ...auth, kind: undefined, ...hidden(auth, 'secret') }) },
+        ? present({ development: true, singleLogin: settings.singleLogin })
+        : present({
+            singleLogin: settings.singleLogin,
+            jwt: present({ ...auth, kind: undefined, ...hidden(auth, 'secret') }),
+          }),
     ticketKeys: settings.ticketKeys && present(hidden(settings.ticketKeys, 'next', 'current', 'previous')),
     noise: settings.noise && present(settings.noise),
     linkKey: settings.linkKey && REDACTED,

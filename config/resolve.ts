@@ -30,6 +30,7 @@ export function resolveSettings(config: Config, directory: string): Settings {
     routes: routeSettings(config, file),
     policies: gatewayPolicySet(config.policies, file),
     auth: authSettings(config, file),
+    singleLogin: config.auth?.singleLogin === 'off' ? undefined : config.auth?.singleLogin,
     ticketKeys: config.ticketKeys,
     stateDir: file(config.stateDir),
     noise: config.noise && {

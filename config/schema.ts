@@ -152,6 +152,10 @@ const host = z.strictObject({
 })
 
 const auth = z.strictObject({
+  singleLogin: z.enum(['off', 'replace', 'reject']).default('off').meta({
+    description:
+      'Of a second session of one user on this gateway: off, both go on; replace, the older ends; reject, the newer is refused while the older is connected (T4).',
+  }),
   development: z
     .literal(true)
     .meta({ description: 'Whoever connects is whom they say they are. For development only.' })

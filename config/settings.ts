@@ -179,6 +179,8 @@ export type Settings = {
   /** Those that hold for every message. */
   policies?: PolicySet
   auth: AuthSettings
+  /** T4: what becomes of a user's second session. */
+  singleLogin?: 'replace' | 'reject'
   /** Absent: the gateway keeps keys of its own in `stateDir` (T3). */
   ticketKeys?: TicketKeySettings
   stateDir: string

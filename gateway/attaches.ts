@@ -53,7 +53,8 @@ export class Attaches {
     connection.aliases[a.alias] = attachment
     connection.channelCount++
     this.#gateway.counters.cells[cell.attaches]++
-    const refusal = this.#admit(connection, attachment, a)
+    let refusal = this.#admit(connection, attachment, a)
+    if (refusal === code.ok) refusal = this.#gateway.singleLogin.claim(session, now)
     if (refusal !== code.ok) {
       this.#refuse(attachment, refusal, refusal < 500 ? RETRY_MS : 0)
       return true

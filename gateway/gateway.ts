@@ -39,6 +39,7 @@ import { RoutesDown } from './route-numbers.ts'
 import { RouteTable } from './route-table.ts'
 import type { Carrier, Entrance, GatewayEnvironment } from './seams.ts'
 import { Session } from './session.ts'
+import { SingleLogin } from './single-login.ts'
 import type { HostSnapshot, SessionSnapshot } from './snapshots.ts'
 import { hostSnapshot, sessionSnapshot } from './snapshots.ts'
 
@@ -75,6 +76,7 @@ export class Gateway {
   readonly locates: Locates
   readonly looseCalls: LooseCalls
   readonly guards: Guards
+  readonly singleLogin: SingleLogin
   readonly routesDown = new RoutesDown()
   readonly connections = new Set<ClientConnection>()
   readonly links = new Set<Link>()
@@ -104,6 +106,8 @@ export class Gateway {
     this.locates = new Locates(this)
     this.looseCalls = new LooseCalls(this)
     this.guards = new Guards(this)
+    this.singleLogin = new SingleLogin(this)
+    this.singleLogin.mode = settings.singleLogin
     this.guards.configure(settings, env.now())
     this.hostTable = new Hosts(this, env.now())
     this.hostTable.set(settings.hosts, env.now())
@@ -196,7 +200,10 @@ export class Gateway {
     const session = connection.session
     if (session !== undefined) {
       session.connections.splice(session.connections.indexOf(connection), 1)
-      if (session.connections.length === 0) this.#sessions.delete(session.id)
+      if (session.connections.length === 0) {
+        this.#sessions.delete(session.id)
+        this.singleLogin.left(session, this.env.now())
+      }
       this.counters.cells[cell.sessionsOpen] = this.#sessions.size
     }
     const { transport, address } = connection.outlet.carrier
@@ -270,6 +277,7 @@ export class Gateway {
     this.policing.configure(settings, now)
     this.linkKey = new TextEncoder().encode(settings.linkKey ?? '')
     this.guards.configure(settings, now)
+    this.singleLogin.mode = settings.singleLogin
     this.hostTable.set(settings.hosts, now)
   }
 

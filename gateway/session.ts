@@ -10,6 +10,8 @@ export class Session {
   readonly number: number
   readonly user: string
   labels: Labels
+  /** It has attached, and is its user's (T4). */
+  isCounted = false
   readonly connections: ClientConnection[] = []
   /** The newest attachment of each channel, by `service/key`; each has a state of its own (A9). */
   readonly channels = new Map<string, Attachment>()

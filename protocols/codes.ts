@@ -38,6 +38,7 @@ export const codeRows: readonly CodeRow[] = [
   row(25, 'stalled', 'later', 'the host does not answer'),
   row(26, 'login_failed', 'later', 'the login could not be checked just now'),
   row(27, 'detached', 'now', 'the channel is not attached'),
+  row(28, 'user_present', 'later', 'the user is logged in already, with another session'),
   row(500, 'protocol', 'never', 'the peer broke the protocol'),
   row(501, 'version', 'never', 'no protocol version in common'),
   row(502, 'unauthenticated', 'never', 'the token was not accepted'),
@@ -61,6 +62,7 @@ export const codeRows: readonly CodeRow[] = [
   row(520, 'invalid_payload', 'never', 'the payload does not fit the schema of its route'),
   row(521, 'link_auth', 'never', 'the link key or certificate was not accepted'),
   row(522, 'key_reused', 'never', 'the idempotency key was used with another body'),
+  row(523, 'replaced', 'never', 'the user has logged in again, with another session'),
 ]
 
 const byNumber = new Map(codeRows.map((r) => [r.number, r]))
@@ -95,6 +97,7 @@ export const code = {
   stalled: 25,
   login_failed: 26,
   detached: 27,
+  user_present: 28,
   protocol: 500,
   version: 501,
   unauthenticated: 502,
@@ -118,6 +121,7 @@ export const code = {
   invalid_payload: 520,
   link_auth: 521,
   key_reused: 522,
+  replaced: 523,
 } as const
 
 /** The name of a code; a number that this version does not know is named after its retry class. */

@@ -31,6 +31,7 @@ const statuses: { readonly [name in keyof typeof code]: number } = {
   stalled: 504,
   login_failed: 503,
   detached: 503,
+  user_present: 409,
   protocol: 400,
   version: 400,
   unauthenticated: 401,
@@ -54,6 +55,7 @@ const statuses: { readonly [name in keyof typeof code]: number } = {
   invalid_payload: 400,
   link_auth: 502,
   key_reused: 422,
+  replaced: 409,
 }
 
 const byNumber = new Map<number, number>()
