@@ -122,7 +122,7 @@ export class DatagramCarrier implements Carrier, KcpLineSink {
   }
 
   stalled(): void {
-    this.rebind()
+    if (this.#line?.canMove === true) this.rebind()
     this.#events.stalled?.()
   }
 

@@ -18,6 +18,8 @@ export interface Envelope {
   readonly contentBytesMax: number
   /** Whether there are datagrams beside KCP (KCP-7.5). */
   readonly hasBare: boolean
+  /** Whether the gateway knows the conversation from another address of ours, too. */
+  readonly canMove: boolean
   /** Takes a datagram, lent for the call. Never throws, whatever it is. */
   receive(datagram: Uint8Array, now: number): Opened
   /** A datagram around the content, valid until the next call; undefined: it cannot be sent any more. */
@@ -45,6 +47,7 @@ export class PlainEnvelope implements Envelope {
   readonly isTicketTaken = false
   readonly contentBytesMax = PLAIN_BYTES_MAX
   readonly hasBare = false
+  readonly canMove = false
 
   receive(datagram: Uint8Array): Opened {
     return datagram.length > 0 ? { kind: 'segments', bytes: datagram } : DROPPED

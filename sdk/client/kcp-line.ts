@@ -68,6 +68,11 @@ export class KcpLine {
     return this.#state === 'closed'
   }
 
+  /** Whether it goes on from another address of ours; a plain conversation is known to the gateway by its address. */
+  get canMove(): boolean {
+    return this.#envelope.canMove
+  }
+
   get queuedBytes(): number {
     return this.#stream.queuedBytes
   }

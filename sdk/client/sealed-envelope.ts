@@ -28,6 +28,7 @@ export type CookieJar = { cookie?: Uint8Array }
 
 export class SealedEnvelope implements Envelope {
   readonly hasBare = true
+  readonly canMove = true
   readonly contentBytesMax = DATAGRAM_BYTES - SEALED_OVERHEAD_BYTES
   readonly #initiator: DatagramInitiator
   readonly #out = new Uint8Array(DATAGRAM_BYTES)

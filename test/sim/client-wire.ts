@@ -6,7 +6,7 @@ import { KcpLine, type KcpLineSink } from '../../sdk/client/kcp-line.ts'
 import type { Due } from './clock.ts'
 import type { NatSocket } from './datagram-network.ts'
 import type { Connection } from './network.ts'
-import type { World } from './world.ts'
+import type { UdpWorld } from './udp-faults.ts'
 
 export interface ClientWire {
   write(bytes: Uint8Array): void
@@ -32,10 +32,10 @@ export interface WireEvents {
 }
 
 export class StreamWire implements ClientWire {
-  readonly #world: World
+  readonly #world: UdpWorld
   readonly #connection: Connection
 
-  constructor(world: World, connection: Connection, events: WireEvents) {
+  constructor(world: UdpWorld, connection: Connection, events: WireEvents) {
     this.#world = world
     this.#connection = connection
     connection.toA.side = {
@@ -73,7 +73,7 @@ export class StreamWire implements ClientWire {
 export type LineOptions = { gateway: string; conv: number; settings: KcpSettings; envelope: Envelope }
 
 export class DatagramWire implements ClientWire, KcpLineSink {
-  readonly #world: World
+  readonly #world: UdpWorld
   readonly #gateway: string
   readonly #events: WireEvents
   readonly #socket: NatSocket
@@ -82,7 +82,7 @@ export class DatagramWire implements ClientWire, KcpLineSink {
   #isPumpScheduled = false
   #isOver = false
 
-  constructor(world: World, { gateway, conv, settings, envelope }: LineOptions, events: WireEvents) {
+  constructor(world: UdpWorld, { gateway, conv, settings, envelope }: LineOptions, events: WireEvents) {
     this.#world = world
     this.#gateway = gateway
     this.#events = events
@@ -160,7 +160,7 @@ export class DatagramWire implements ClientWire, KcpLineSink {
   /** As the SDK's carrier does: another socket may get through. */
   stalled(): void {
     if (this.#isOver) return
-    if (!this.#socket.isBlocked) {
+    if (!this.#socket.isBlocked && this.#line.canMove) {
       this.#socket.rebind()
       this.#line.moved(this.#now)
     }

@@ -1,6 +1,6 @@
 // Datagrams between simulated nodes: lost, doubled, corrupted, delayed and so reordered, each by itself. Players sit behind
 // NATs: each socket has an address that may change at any moment, and what goes to the old one is lost. Somebody listens in
-// and may send what he has heard, or made, again from wherever he likes.
+// and may send what he has heard, or made, again from wherever he likes; what he is sent is counted (DGM-4.2, DGM-7.3).
 import type { Clock } from './clock.ts'
 import { Violation } from './ledger.ts'
 import type { Random } from './random.ts'
@@ -20,21 +20,30 @@ export type Receiver = (from: string, bytes: Uint8Array) => void
 const PATH_BYTES_MAX = 1232
 /** Kept by whoever listens in. */
 const OVERHEARD_MAX = 64
+/** The network of those who have no line: what they are sent, they have paid for. */
+export const STRANGERS = '203.0.113.'
+/** Sealed: what a stranger gets is no more than it sent. Plain KCP, which has nothing to prove an address by: three times. */
+const PLAIN_FACTOR = 3
 
 export class DatagramNetwork {
-  /** Whether what runs inside is sealed: else a path that corrupts would be the end of every promise. */
   weather: DatagramWeather
   sent = 0
   lost = 0
   corrupted = 0
   /** The newest datagrams towards gateways. */
-  readonly overheard: { to: string; bytes: Uint8Array }[] = []
+  readonly overheard: { from: string; to: string; bytes: Uint8Array }[] = []
+  /** A stranger who sends a copy of the next datagram towards a gateway ahead of it. */
+  hurriedFrom: string | undefined
   readonly #clock: Clock
   readonly #random: Random
   readonly #receivers: Map<string, Receiver> = new Map()
+  readonly #factor: number
+  /** Bytes that strangers may still be sent. */
+  readonly #credit: Map<string, number> = new Map()
   #nextPort = 1024
 
-  constructor(clock: Clock, random: Random, weather: DatagramWeather) {
+  constructor(clock: Clock, random: Random, weather: DatagramWeather, isSealed: boolean) {
+    this.#factor = isSealed ? 1 : PLAIN_FACTOR
     this.#clock = clock
     this.#random = random
     this.weather = weather
@@ -58,7 +67,8 @@ export class DatagramNetwork {
     if (bytes.length > PATH_BYTES_MAX) throw new Violation(`a datagram of ${bytes.length} bytes for ${to}`)
     this.sent++
     const { loss, twice } = this.weather
-    if (to.startsWith('g')) this.#overhear(to, bytes)
+    if (to.startsWith('g')) this.#overhear(from, to, bytes)
+    else if (to.startsWith(STRANGERS)) this.#pay(to, bytes.length)
     if (this.#random.chance(loss)) {
       this.lost++
       return
@@ -69,12 +79,29 @@ export class DatagramNetwork {
 
   /** Somebody sends something of his own, or of others, from an address of his choice; not lost. */
   inject(from: string, to: string, bytes: Uint8Array): void {
-    this.#fly(from, to, bytes)
+    const copy = bytes.slice()
+    const { latencyMs } = this.weather
+    this.#clock.after(latencyMs * this.#random.unit(), () => this.#arrive(from, to, copy))
   }
 
-  #overhear(to: string, bytes: Uint8Array): void {
-    if (this.overheard.length < OVERHEARD_MAX) this.overheard.push({ to, bytes: bytes.slice() })
-    else this.overheard[this.sent % OVERHEARD_MAX] = { to, bytes: bytes.slice() }
+  #overhear(from: string, to: string, bytes: Uint8Array): void {
+    const heard = { from, to, bytes: bytes.slice() }
+    if (this.overheard.length < OVERHEARD_MAX) this.overheard.push(heard)
+    else this.overheard[this.sent % OVERHEARD_MAX] = heard
+    if (this.hurriedFrom === undefined) return
+    this.#arrive(this.hurriedFrom, to, heard.bytes)
+    this.hurriedFrom = undefined
+  }
+
+  #arrive(from: string, to: string, bytes: Uint8Array): void {
+    if (from.startsWith(STRANGERS)) this.#credit.set(from, (this.#credit.get(from) ?? 0) + bytes.length * this.#factor)
+    this.#receivers.get(to)?.(from, bytes)
+  }
+
+  #pay(to: string, bytes: number): void {
+    const left = (this.#credit.get(to) ?? 0) - bytes
+    if (left < 0) throw new Violation(`a stranger is sent more than came from there: ${-left} bytes`)
+    this.#credit.set(to, left)
   }
 
   #fly(from: string, to: string, bytes: Uint8Array): void {
@@ -86,7 +113,7 @@ export class DatagramNetwork {
       else copy[Math.floor(this.#random.unit() * copy.length)] ^= 1 << this.#random.between(0, 7)
     }
     // To whoever has the address when it arrives.
-    this.#clock.after(latencyMs + this.#random.unit() * jitterMs, () => this.#receivers.get(to)?.(from, copy))
+    this.#clock.after(latencyMs + this.#random.unit() * jitterMs, () => this.#arrive(from, to, copy))
   }
 }
 

@@ -109,7 +109,16 @@ export function drawProfile(random: Random): Profile {
 /** From a stream of luck of its own: what else a seed draws stays as it was before there was UDP. */
 export function drawUdp(seed: number, latencyMs: number): UdpProfile | undefined {
   const random = new Random(seed ^ 0x0dd5eed)
-  if (random.chance(0.6)) return undefined
+  return random.chance(0.6) ? undefined : udpOf(random, latencyMs)
+}
+
+/** Of the lines of a seed without sessions. */
+export function drawLine(seed: number): UdpProfile {
+  const random = new Random(seed ^ 0x11e)
+  return udpOf(random, random.pick([0.5, 5, 30, 120]))
+}
+
+function udpOf(random: Random, latencyMs: number): UdpProfile {
   const maybe = (share: number, low: number, high: number) =>
     random.chance(share) ? random.between(low, high) : Infinity
   const isSealed = random.chance(0.8)

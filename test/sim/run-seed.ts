@@ -1,6 +1,8 @@
-// One seed from start to verdict: trouble, then everything heals, then all must settle and nothing may be left over.
+// One seed from start to verdict: trouble, then everything heals, then all must settle and nothing may be left over. First the
+// whole system, then lines over datagrams by themselves.
 import { Violation } from './ledger.ts'
-import { drawProfile, drawUdp } from './profile.ts'
+import { LineWorld } from './line-world.ts'
+import { drawLine, drawProfile, drawUdp } from './profile.ts'
 import { Random } from './random.ts'
 import { World } from './world.ts'
 
@@ -22,12 +24,14 @@ export function runSeed(seed: number, trace: ((line: string) => void) | undefine
   const world = new World(profile, random, trace)
   let failure = ''
   Violation.first = undefined
+  const line = new LineWorld(seed, drawLine(seed))
   try {
     world.run()
+    line.run()
   } catch (error) {
     failure = trace === undefined ? (error as Error).message : ((error as Error).stack ?? String(error))
   }
   const virtualSeconds = world.clock.now / 1000
-  const { sent: datagrams } = world.datagrams
+  const datagrams = world.datagrams.sent + line.datagrams.sent
   return { seed, failure, virtualSeconds, messages: world.ledger.sent, datagrams, faults: world.faults }
 }

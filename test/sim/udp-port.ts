@@ -1,11 +1,12 @@
 // A gateway's UDP port in the simulator: the real conversations (plain or sealed), in virtual time.
 import { DatagramCounters } from '../../gateway/datagram-counters.ts'
 import type { DatagramEnvironment } from '../../gateway/kcp-carriers.ts'
-import type { KcpCarriers } from '../../gateway/kcp-carriers.ts'
+import type { PlainKcp } from '../../gateway/plain-kcp.ts'
+import { SealedKcp } from '../../gateway/sealed-kcp.ts'
 import type { CarrierEvents, Carrier } from '../../gateway/seams.ts'
 import type { Due } from './clock.ts'
 import { conversationsOf } from './udp-sides.ts'
-import type { World } from './world.ts'
+import type { UdpWorld } from './udp-faults.ts'
 
 /** What the port needs of the gateway that it belongs to. */
 export interface UdpHome {
@@ -15,23 +16,16 @@ export interface UdpHome {
   accept(carrier: Carrier, now: number): CarrierEvents
 }
 
-type Conversations = {
-  readonly carriers: KcpCarriers
-  receive(ip: string, port: number, datagram: Uint8Array, now: number): void
-  deadline(): number
-  tick(now: number): void
-}
-
 export class UdpPort implements DatagramEnvironment {
   readonly counters = new DatagramCounters()
-  readonly #world: World
+  readonly #world: UdpWorld
   readonly #home: UdpHome
-  readonly #conversations: Conversations
+  readonly #conversations: PlainKcp | SealedKcp
   #timer: Due | undefined
   #isFlushDue = false
   #isClosed = false
 
-  constructor(world: World, home: UdpHome) {
+  constructor(world: UdpWorld, home: UdpHome) {
     this.#world = world
     this.#home = home
     this.#conversations = conversationsOf(world, home.name, this, this.counters)
@@ -47,6 +41,11 @@ export class UdpPort implements DatagramEnvironment {
 
   get connections(): number {
     return this.#conversations.carriers.open.size
+  }
+
+  /** Handshakes that nobody has confirmed. */
+  get unconfirmed(): number {
+    return this.#conversations instanceof SealedKcp ? this.#conversations.unconfirmed : 0
   }
 
   #receive(from: string, bytes: Uint8Array): void {

@@ -12,7 +12,7 @@ import { Responder } from '../../protocols/secure/handshakes.ts'
 import { PlainEnvelope } from '../../sdk/client/envelope.ts'
 import { SealedEnvelope } from '../../sdk/client/sealed-envelope.ts'
 import type { LineOptions } from './client-wire.ts'
-import type { World } from './world.ts'
+import type { UdpWorld } from './udp-faults.ts'
 
 const crypto = cryptoProvider()
 const secret = new Uint8Array(32).fill(0x67)
@@ -23,12 +23,12 @@ const SEND_BYTES_MAX = 1024 * 1024
 const SEND_COUNT_MAX = 4096
 
 export function conversationsOf(
-  world: World,
+  world: UdpWorld,
   gateway: string,
   env: DatagramEnvironment,
   counters: DatagramCounters,
 ): PlainKcp | SealedKcp {
-  const { preset, isSealed } = world.profile.udp!
+  const { preset, isSealed } = world.udp!
   const mtu = isSealed ? DATAGRAM_BYTES_MAX - SEALED_OVERHEAD_BYTES : DATAGRAM_BYTES_MAX
   const room = { sendBytesMax: SEND_BYTES_MAX, sendCountMax: SEND_COUNT_MAX }
   const settings = kcpSettings(preset, { mtu, peerMtu: 1500, stream: true, ...room })
@@ -43,8 +43,8 @@ export function conversationsOf(
   })
 }
 
-export function lineOptionsOf(world: World, gateway: string): LineOptions {
-  const { preset, isSealed } = world.profile.udp!
+export function lineOptionsOf(world: UdpWorld, gateway: string): LineOptions {
+  const { preset, isSealed } = world.udp!
   const settings = kcpSettings(preset)
   if (!isSealed) return { gateway, conv: world.random.between(1, 0xffffffff), settings, envelope: new PlainEnvelope() }
   const random = (length: number) => world.random.bytes(length)

@@ -12,6 +12,8 @@ import { Connection } from './network.ts'
 import { Player } from './player.ts'
 import type { Profile, UdpProfile } from './profile.ts'
 import type { Random } from './random.ts'
+import type { UdpWorld } from './udp-faults.ts'
+import { startUdpFaults } from './udp-faults.ts'
 import { lineOptionsOf } from './udp-sides.ts'
 import { defaultSettings } from './settings.ts'
 
@@ -24,7 +26,7 @@ const TIMERS_PER_HOST = 6
 
 const CALM = { loss: 0, twice: 0, corrupt: 0, latencyMs: 1, jitterMs: 0 }
 
-export class World {
+export class World implements UdpWorld {
   readonly clock = new Clock()
   readonly ledger = new Ledger()
   readonly profile: Profile
@@ -50,7 +52,11 @@ export class World {
     this.profile = profile
     this.random = random
     this.#trace = trace
-    this.datagrams = new DatagramNetwork(this.clock, random, profile.udp?.weather ?? CALM)
+    this.datagrams = new DatagramNetwork(this.clock, random, this.udp?.weather ?? CALM, this.udp?.isSealed ?? true)
+  }
+
+  get udp(): UdpProfile | undefined {
+    return this.profile.udp
   }
 
   trace(line: () => string): void {
@@ -70,7 +76,7 @@ export class World {
     const all: (string | string[])[] = []
     for (let i = 0; i < this.profile.gateways; i++) {
       const name = `g${((first + i) % this.profile.gateways) + 1}`
-      const { udp } = this.profile
+      const { udp } = this
       const ways = udp === undefined ? [] : [`kcp:${name}`]
       if (udp?.isAlone !== true) ways.push(`tcp:${name}`, `ws:${name}`)
       if (isRacing) all.push(ways)
@@ -273,36 +279,18 @@ export class World {
         if (random.chance(0.7)) first.die()
       })
     })
-    if (this.profile.udp !== undefined) this.#startUdpFaults(this.profile.udp)
+    if (this.udp !== undefined) {
+      startUdpFaults(this, {
+        gateways: () => this.#gateways.map(({ name }) => name),
+        rebind: () => random.pick(this.#alive()).rebind(),
+      })
+    }
     this.#every(f.garbage, 'garbage', () => {
       const gateway = random.pick(this.#gateways)
       if (gateway.core === undefined) return
       const connection = new Connection(clock, random, this.#conditions())
       gateway.accept(connection, 'tcp', 'stranger')
       for (let i = 0; i < 5; i++) connection.toB.write(random.bytes(random.between(1, 200)))
-    })
-  }
-
-  #startUdpFaults({ faults, isSealed }: UdpProfile): void {
-    const { random, datagrams } = this
-    const stranger = () => `203.0.113.${random.between(1, 200)} ${random.between(1024, 65_535)}`
-    this.#every(faults.rebind, 'rebind', () => random.pick(this.#alive()).rebind())
-    this.#every(faults.replay, 'replay', () => {
-      for (let i = random.between(1, 20); i > 0 && datagrams.overheard.length > 0; i--) {
-        const { to, bytes } = random.pick(datagrams.overheard)
-        datagrams.inject(stranger(), to, bytes)
-      }
-    })
-    this.#every(faults.forge, 'forge', () => {
-      const gateway = random.pick(this.#gateways).name
-      for (let i = random.between(1, 20); i > 0; i--) {
-        // Made up, or, of what is sealed, changed.
-        const bytes = random.bytes(random.between(0, 1232))
-        const heard =
-          datagrams.overheard.length > 0 && isSealed ? random.pick(datagrams.overheard).bytes.slice() : bytes
-        if (heard.length > 0) heard[random.between(0, heard.length - 1)] ^= 1 << random.between(0, 7)
-        datagrams.inject(stranger(), gateway, heard)
-      }
     })
   }
 
