@@ -13,8 +13,8 @@ export type { Handler, Message } from './inbox.ts'
 export type { Carrier, CarrierEvents, Transport, Transports } from './transports.ts'
 
 /**
- * Connects to the first gateway that answers and stays connected until `close` or the session's end: over tcp://, tls://,
- * unix://, ws:// and wss://. Channels can be made and sent on at once.
+ * Connects to the first gateway that answers and stays connected until `close` or the session's end: over kcp://, tcp://,
+ * tls://, unix://, ws:// and wss://. Channels can be made and sent on at once.
  * @throws RangeError for an address that is no URL or has a scheme without a transport.
  * @example
  * const client = connect({ gateways: ['tcp://127.0.0.1:7777', 'ws://127.0.0.1:8080/'], token: 'ana', codec: json })
