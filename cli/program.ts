@@ -54,6 +54,10 @@ export function buildProgram(finish: (code: number) => void): Command {
     .argument('[file]', 'the configuration; - reads standard input')
     .action(does(async (file, flags) => (await import('./commands/check.ts')).check(file, flags)))
 
+  withConfig(add(program, 'test', 'try policies out on clients that are played, in virtual time'))
+    .argument('[file]', 'what they do and what is expected', 'policies.test.yaml')
+    .action(does(async (file, flags) => (await import('./commands/test.ts')).test(file, flags)))
+
   add(program, 'init', 'write a first configuration with keys of its own')
     .argument('[file]', 'where to', 'skewer.yaml')
     .option('--force', 'replace a file that exists')
