@@ -95,8 +95,8 @@ export const effectRows: readonly Row[] = [
     effect: 'its link is closed and dialled anew; channels there attach again',
   },
   {
-    keys: '`hosts[].tls`',
-    pattern: /^hosts\[[^\]]*\]\.tls\b/,
+    keys: '`hosts[].tls`, `publicKey`',
+    pattern: /^hosts\[[^\]]*\]\.(tls|publicKey)\b/,
     touches: 'newcomers',
     effect: 'its next link',
   },

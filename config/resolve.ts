@@ -88,11 +88,12 @@ function named(listeners: ListenerSettings[], config: Config): ListenerSettings[
 }
 
 function hostSettings(host: Config['hosts'][number], file: FileOf): HostSettings {
-  const { name, address, services, weight, labels, tls } = host
+  const { name, address, services, weight, labels, tls, publicKey } = host
   return {
     name,
     address,
-    security: host.security ?? (tls ? 'tls' : 'none'),
+    security: host.security ?? (tls ? 'tls' : publicKey ? 'noise' : 'none'),
+    publicKey,
     tls: tls && {
       caFile: tls.caFile && file(tls.caFile),
       certFile: tls.certFile && file(tls.certFile),

@@ -3,7 +3,7 @@
 // between keys (O1, W5, routes that name services ...) is in checks.ts. Every default is chosen to be safe to run.
 import { z } from 'zod'
 import { kcp } from './schema-kcp.ts'
-import { noise } from './schema-noise.ts'
+import { hostPublicKey, noise } from './schema-noise.ts'
 import { http } from './schema-http.ts'
 import {
   count,
@@ -124,9 +124,10 @@ const host = z.strictObject({
     'address:port, [IPv6]:port or unix:/path',
   ),
   security: z
-    .enum(['none', 'tls'])
-    .meta({ description: 'Default: tls where there is a `tls` block, else none.' })
+    .enum(['none', 'tls', 'noise'])
+    .meta({ description: 'Default: tls where there is a `tls` block, noise where there is a `publicKey`, else none.' })
     .optional(),
+  publicKey: hostPublicKey.optional(),
   tls: z
     .strictObject({
       caFile: fileName("Who may have signed the host's certificate, PEM. Default: the public authorities.").optional(),

@@ -8,7 +8,7 @@ import type { Complaint } from './problems.ts'
 
 export const securityChecks = [
   checkListenerSecurity,
-  checkHostTls,
+  checkHostSecurity,
   checkLinkKey,
   checkAuth,
   checkPublicKeyFile,
@@ -66,11 +66,16 @@ function checkListenerSecurity({ config, settings, complain, now }: Checked): vo
   }
 }
 
-function checkHostTls({ config, settings, complain, now }: Checked): void {
+function checkHostSecurity({ settings, complain, now }: Checked): void {
   for (const [i, host] of settings.hosts.entries()) {
     const path = ['hosts', i]
-    if (config.hosts[i].security === 'none' && host.tls) {
-      complain([...path, 'security'], { what: 'there is a `tls` block', got: 'none', expected: 'tls' })
+    if (host.security !== 'tls' && host.tls) {
+      complain([...path, 'security'], { what: 'there is a `tls` block', got: host.security, expected: 'tls' })
+    } else if (host.security !== 'noise' && host.publicKey) {
+      complain([...path, 'security'], { what: 'there is a `publicKey`', got: host.security, expected: 'noise' })
+    } else if (host.security === 'noise' && !host.publicKey) {
+      const expected = 'a `publicKey`, as `skewer keygen noise` prints it on the host'
+      complain([...path, 'security'], { what: "noise needs the host's key", expected })
     }
     const { caFile, certFile, keyFile } = host.tls ?? {}
     const at = (key: string) => (complaint: Complaint) => complain([...path, 'tls', key], complaint)
@@ -81,15 +86,15 @@ function checkHostTls({ config, settings, complain, now }: Checked): void {
   }
 }
 
-/** L4: beyond this machine the two ends of a link prove themselves by the shared key or by certificates. */
+/** L4: beyond this machine the two ends of a link prove themselves by the shared key, by certificates or by Noise. */
 function checkLinkKey({ settings, complain }: Checked): void {
   if (settings.linkKey !== undefined) return
   for (const [i, host] of settings.hosts.entries()) {
-    if (host.address.startsWith('unix:') || host.tls?.certFile) continue
+    if (host.address.startsWith('unix:') || host.tls?.certFile || host.security === 'noise') continue
     const name = host.address.replace(/:\d+$/, '').replace(/^\[|\]$/g, '')
     if (isLoopback(name)) continue
     const what = 'a host that is not on this machine needs proof of who dials it (L4)'
-    const expected = 'a `linkKey` (`skewer keygen` makes one), or `tls` with certFile and keyFile'
+    const expected = 'a `linkKey` (`skewer keygen` makes one), `tls` with certFile and keyFile, or a `publicKey`'
     complain(['hosts', i, 'address'], { what, got: host.address, expected })
   }
 }

@@ -50,7 +50,9 @@ export type HostSettings = {
   name: string
   /** host:port or unix:/path. */
   address: string
-  security: 'none' | 'tls'
+  security: 'none' | 'tls' | 'noise'
+  /** Of Noise, in base64url. */
+  publicKey?: string
   tls?: { caFile?: string; certFile?: string; keyFile?: string; serverName?: string }
   /** What it runs, as far as its configuration says; its HELLO says it for certain (P2). */
   services?: string[]

@@ -1,9 +1,13 @@
-// Links to hosts: TCP, TLS or a Unix socket, dialled when the core asks, answered within three seconds. Each link has a
-// slab of its own, since a turn's frames of all clients go into one write.
+// Links to hosts: TCP, TLS, Noise or a Unix socket, dialled when the core asks, answered within three seconds. Each link
+// has a slab of its own, since a turn's frames of all clients go into one write.
 import net from 'node:net'
 import tls from 'node:tls'
 import type { HostSettings } from '../../config/settings.ts'
-import type { Carrier, CarrierEvents } from '../seams.ts'
+import { KEY_BYTES } from '../../protocols/secure/crypto.ts'
+import { SecureStream } from '../../protocols/secure/secure-stream.ts'
+import type { Carrier, CarrierEvents, GatewayEvent } from '../seams.ts'
+import { NoiseCarrier } from './noise-carrier.ts'
+import type { NoiseIdentity } from './noise-identity.ts'
 import { HIGH_MARK_BYTES, sharedReads } from './onread-socket.ts'
 import { type CarrierHome, StreamCarrier } from './stream-carrier.ts'
 import { hostOptions } from './tls-context.ts'
@@ -15,6 +19,10 @@ const KEEP_ALIVE_MS = 30_000
 
 /** What the dialler needs of the process. */
 export type DialerHome = CarrierHome & {
+  /** Has keys where a link speaks Noise. */
+  noise: NoiseIdentity
+  randomBytes(length: number): Uint8Array
+  observe(event: GatewayEvent): void
   linkOpened(hostName: string, carrier: Carrier, now: number): CarrierEvents
   linkFailed(hostName: string, why: string, now: number): void
 }
@@ -52,11 +60,27 @@ export class LinkDialer {
       if (this.#pending.delete(socket)) this.#failed(host, why === '' ? `${host.address} closed the connection` : why)
     }
     socket.once('error', erred).once('close', closed)
-    socket.once(host.security === 'tls' ? 'secureConnect' : 'connect', () => {
+    const stands = () => {
       clearTimeout(timer)
-      if (!this.#pending.delete(socket)) return
+      this.#pending.delete(socket)
       socket.off('error', erred).off('close', closed)
-      this.#opened(host, socket)
+    }
+    socket.once(host.security === 'tls' ? 'secureConnect' : 'connect', () => {
+      if (!this.#pending.has(socket)) return
+      if (host.security !== 'noise') {
+        stands()
+        this.#opened(host, this.#carrier(host, socket))
+        return
+      }
+      why = noiseEnded(host)
+      const failed = (text: string) => {
+        why = text
+      }
+      const opened = (carrier: Carrier) => {
+        stands()
+        return this.#linked(host, carrier)
+      }
+      this.#shakeHands(host, this.#carrier(host, socket), opened, failed)
     })
   }
 
@@ -67,13 +91,50 @@ export class LinkDialer {
     for (const socket of pending) socket.destroy()
   }
 
-  #opened(host: HostSettings, socket: net.Socket): void {
+  #carrier(host: HostSettings, socket: net.Socket): StreamCarrier {
+    const transport = host.security === 'tls' ? 'tls' : unixPath(host.address) === undefined ? 'tcp' : 'unix'
+    return new StreamCarrier(this.#home, transport, socket, 'dialled', new WriteSlab(LINK_SLAB_BYTES), undefined)
+  }
+
+  #opened(host: HostSettings, carrier: StreamCarrier): void {
+    carrier.start(this.#linked(host, carrier))
+    this.#home.poke()
+  }
+
+  #linked(host: HostSettings, carrier: Carrier): CarrierEvents {
     const home = this.#home
     home.counters.linksOpened++
-    const transport = host.security === 'tls' ? 'tls' : unixPath(host.address) === undefined ? 'tcp' : 'unix'
-    const carrier = new StreamCarrier(home, transport, socket, 'dialled', new WriteSlab(LINK_SLAB_BYTES), undefined)
-    carrier.start(home.linkOpened(host.name, carrier, home.now()))
-    home.poke()
+    return home.linkOpened(host.name, carrier, home.now())
+  }
+
+  /** KK: the host is told by its key, and we are by ours. */
+  #shakeHands(
+    host: HostSettings,
+    inner: StreamCarrier,
+    opened: (carrier: Carrier) => CarrierEvents,
+    failed: (why: string) => void,
+  ): void {
+    const { noise, randomBytes, observe } = this.#home
+    const stream = SecureStream.initiator({
+      crypto: noise.crypto,
+      transport: 'link',
+      gatewayKey: new Uint8Array(Buffer.from(host.publicKey!, 'base64url')),
+      identity: noise.keys.current,
+      ephemeralSecret: randomBytes(KEY_BYTES),
+    })
+    const carrier = new NoiseCarrier(
+      {
+        noiseOpened: opened,
+        noiseFailed: (_carrier, why) => failed(`${host.address} does not speak Noise as it should (${why})`),
+        noiseBroken: ({ address }, why, what) =>
+          observe({ event: 'peer_violation', side: 'link', address, code: why, what }),
+        noiseGone: () => {},
+      },
+      inner,
+      stream,
+    )
+    inner.start(carrier)
+    carrier.begin()
   }
 
   #failed(host: HostSettings, why: string): void {
@@ -82,6 +143,9 @@ export class LinkDialer {
     this.#home.poke()
   }
 }
+
+const noiseEnded = ({ address }: HostSettings): string =>
+  `${address} ended the Noise handshake: does it know this gateway's public key, and is \`publicKey\` its own?`
 
 function open(host: HostSettings): net.Socket {
   const place = { ...placeOf(host.address), onread: sharedReads, highWaterMark: HIGH_MARK_BYTES }

@@ -4,21 +4,21 @@
 //
 // Life: handshake -> open (the core's) -> gone
 import { code, codeName } from '../../protocols/codes.ts'
-import type { Established, Responder } from '../../protocols/secure/handshakes.ts'
-import { codeOfFailure, SecureStream, type StreamFailure } from '../../protocols/secure/secure-stream.ts'
+import type { Established } from '../../protocols/secure/handshakes.ts'
+import { codeOfFailure, type SecureStream, type StreamFailure } from '../../protocols/secure/secure-stream.ts'
 import { type Spoken, sniff } from '../../protocols/secure/sniff.ts'
 import type { Carrier, CarrierEvents } from '../seams.ts'
 import { farewell } from './wrong-security.ts'
 
 const NO_BYTES = new Uint8Array(0)
 
-/** What a carrier tells the terminator that made it, beside what the core gets. */
+/** What a carrier tells whoever made it, beside what the core gets. */
 export interface NoiseHome {
   /** The handshake is done: gives the carrier to the core, and says whom its events are for. */
   noiseOpened(carrier: NoiseCarrier, now: number): CarrierEvents
-  /** Before `noiseOpened`: this peer is no client of ours. */
+  /** Before `noiseOpened`: this peer is none of ours. */
   noiseFailed(carrier: NoiseCarrier, why: StreamFailure, spoken: Spoken | undefined): void
-  /** A client's record did not open. */
+  /** A record did not open. */
   noiseBroken(carrier: NoiseCarrier, why: number, what: string): void
   /** It is closed; once. */
   noiseGone(carrier: NoiseCarrier): void
@@ -37,13 +37,17 @@ export class NoiseCarrier implements Carrier, CarrierEvents {
   #isOver = false
   #now = 0
 
-  /** `ephemeralSecret`: 32 random bytes for this connection alone. */
-  constructor(home: NoiseHome, inner: Carrier, responder: Responder, ephemeralSecret: Uint8Array) {
+  constructor(home: NoiseHome, inner: Carrier, stream: SecureStream) {
     this.transport = `${inner.transport}-noise`
     this.address = inner.address
     this.#home = home
     this.#inner = inner
-    this.#stream = SecureStream.responder(responder, ephemeralSecret)
+    this.#stream = stream
+  }
+
+  /** Sends what the stream has to say first: a dialler's message. */
+  begin(): void {
+    this.#inner.write(this.#stream.drain())
   }
 
   // ---- what the carrier tells ----

@@ -70,8 +70,8 @@ export class NoiseIdentity {
   }
 }
 
-function isSpoken({ noise, listeners }: Pick<Settings, 'noise' | 'listeners'>): boolean {
-  return noise !== undefined || listeners.some(({ security }) => security === 'noise')
+function isSpoken({ noise, listeners, hosts }: Pick<Settings, 'noise' | 'listeners' | 'hosts'>): boolean {
+  return noise !== undefined || [...listeners, ...hosts].some(({ security }) => security === 'noise')
 }
 
 function readKeyFile(file: string): NoiseKey {

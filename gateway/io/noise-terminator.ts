@@ -2,7 +2,7 @@
 // handshake is done. Whoever is not done in the handshake time, whatever it sends meanwhile, is gone. Keys and tickets are
 // asked for at each handshake (noise-identity.ts).
 import { code } from '../../protocols/codes.ts'
-import type { StreamFailure } from '../../protocols/secure/secure-stream.ts'
+import { SecureStream, type StreamFailure } from '../../protocols/secure/secure-stream.ts'
 import type { Spoken } from '../../protocols/secure/sniff.ts'
 import type { Carrier, CarrierEvents, Entrance } from '../seams.ts'
 import { NoiseCarrier, type NoiseHome } from './noise-carrier.ts'
@@ -27,7 +27,8 @@ export class NoiseTerminator implements NoiseHome {
   /** What the carrier's events are for. */
   terminate(carrier: Carrier): CarrierEvents {
     const { noise, randomBytes, handshakeMs } = this.#home
-    const inside = new NoiseCarrier(this, carrier, noise.responder(this.#transport), randomBytes(SECRET_BYTES))
+    const stream = SecureStream.responder(noise.responder(this.#transport), randomBytes(SECRET_BYTES))
+    const inside = new NoiseCarrier(this, carrier, stream)
     const late = () => {
       this.#home.counters.noiseHandshakesTimedOut++
       inside.giveUp()

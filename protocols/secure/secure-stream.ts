@@ -7,6 +7,7 @@
 import { code } from '../codes.ts'
 import { NO_BYTES, TAG_BYTES } from './crypto.ts'
 import {
+  answerKind,
   type Established,
   type HandshakeFailure,
   Initiator,
@@ -156,6 +157,10 @@ export class SecureStream {
       for (let i = 0; i < PREAMBLE.length && start + i < end; i++) {
         if (bytes[start + i] !== PREAMBLE[i]) return this.#fail('wrong_security')
       }
+    }
+    const isAnswer = this.#established === undefined && this.#initiator !== undefined
+    if (isAnswer && start < end && bytes[start] !== answerKind.accepted && bytes[start] !== answerKind.refused) {
+      return this.#fail('wrong_security')
     }
     const head = this.#headBytes()
     if (end - start < head) return 0

@@ -9,6 +9,7 @@ import { HostCore } from './core.ts'
 import type { HostCounters } from './events.ts'
 import type { HostTls } from './listener.ts'
 import { isLoopback, Listener, listenOptions } from './listener.ts'
+import type { HostNoise } from './noise-link.ts'
 import type { HostOptions } from './options.ts'
 import type { Service } from './service.ts'
 
@@ -19,6 +20,8 @@ export type StartOptions = HostOptions & {
   services: readonly Service[]
   /** TLS on the port; with `ca` gateways must show a certificate. */
   tls?: HostTls
+  /** Noise on the port instead: only gateways whose public keys are named can link (L4). */
+  noise?: HostNoise
 }
 
 /** Longest wait of one timer; Node fires at once what is longer than 2^31 ms. */
@@ -60,7 +63,7 @@ export class Host {
       },
     })
     for (const service of options.services) this.#core.service(service)
-    this.#listener = new Listener(this.#core, options.tls, now, () => this.#arm())
+    this.#listener = new Listener(this.#core, options, now, () => this.#arm())
   }
 
   /** @internal */
@@ -160,17 +163,17 @@ export class Host {
  * Starts a host: from the moment this resolves gateways can link.
  *
  * @throws TypeError for a `listen` that is none; Error where the port cannot be had, or where it is bound beyond loopback
- *   with neither a link key nor client certificates (L4)
+ *   with neither a link key nor client certificates nor Noise (L4)
  * @example
  * const echo = service('echo', { keys: 'any', routes: { 'echo.say': (ctx, payload) => payload } })
  * const host = await startHost({ name: 'h1', listen: '127.0.0.1:7800', services: [echo], codec: json })
  */
 export async function startHost(options: StartOptions): Promise<Host> {
   const where = listenOptions(options.listen)
-  const isOpen = (options.linkKey ?? '') === '' && options.tls?.ca === undefined
+  const isOpen = (options.linkKey ?? '') === '' && options.tls?.ca === undefined && options.noise === undefined
   if (isOpen && !isLoopback(where)) {
     throw new Error(
-      `host ${options.name} would listen on ${options.listen} for anybody: set linkKey to the gateway's link key, or tls.ca`,
+      `host ${options.name} would listen on ${options.listen} for anybody: set linkKey to the gateway's link key, tls.ca or noise`,
     )
   }
   const host = new Host(options)

@@ -1,11 +1,13 @@
-// Where gateways find a host: TCP, TLS or a Unix socket (the gateway dials, as every reverse proxy does). Bytes go to the
+// Where gateways find a host: TCP, TLS, Noise or a Unix socket (the gateway dials, as every reverse proxy does). Bytes go to the
 // core and come from it; nothing is understood here. A host that is bound beyond loopback without a key or certificates
 // does not start (L4).
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, ListenOptions, Server, Socket } from 'node:net'
 import { unlink } from 'node:fs/promises'
 import { createServer as createTlsServer } from 'node:tls'
+import type { Responder } from '../../protocols/secure/handshakes.ts'
 import type { HostCore } from './core.ts'
+import { type HostNoise, NoiseLink, noiseResponder } from './noise-link.ts'
 
 /** Certificates of the host's port; with `ca`, gateways must show one too (mTLS). PEM. */
 export type HostTls = { cert: string; key: string; ca?: string }
@@ -33,10 +35,20 @@ export class Listener {
   readonly #now: () => number
   readonly #turned: () => void
   readonly #sockets: Map<number, Socket> = new Map()
+  readonly #noise: Responder | undefined
+  /** Where Noise is spoken: what seals and opens, by link. */
+  readonly #noiseLinks: Map<number, NoiseLink> = new Map()
   #lastLink = 0
 
   /** @param turned called after whatever came in: deadlines may have changed */
-  constructor(core: HostCore, tls: HostTls | undefined, now: () => number, turned: () => void) {
+  constructor(
+    core: HostCore,
+    { tls, noise }: { tls?: HostTls; noise?: HostNoise },
+    now: () => number,
+    turned: () => void,
+  ) {
+    if (tls !== undefined && noise !== undefined) throw new TypeError('a host has either tls or noise')
+    this.#noise = noise === undefined ? undefined : noiseResponder(noise)
     this.#core = core
     this.#now = now
     this.#turned = turned
@@ -77,11 +89,19 @@ export class Listener {
     const link = ++this.#lastLink
     this.#sockets.set(link, socket)
     const core = this.#core
-    core.linkOpened(link, this.#now())
-    socket.on('data', (bytes: Uint8Array) => {
+    const received = (bytes: Uint8Array) => {
       core.receive(link, bytes, this.#now())
       this.#turned()
-    })
+    }
+    if (this.#noise === undefined) {
+      core.linkOpened(link, this.#now())
+      socket.on('data', received)
+    } else {
+      const opened = () => core.linkOpened(link, this.#now())
+      const inside = new NoiseLink(socket, this.#noise, core.settings.handshakeMs, { opened, received })
+      this.#noiseLinks.set(link, inside)
+      socket.on('data', (bytes: Uint8Array) => inside.take(bytes))
+    }
     socket.on('drain', () => {
       core.drained(link, this.#now())
       this.#turned()
@@ -90,6 +110,7 @@ export class Listener {
     socket.on('error', () => {})
     socket.on('close', () => {
       this.#sockets.delete(link)
+      this.#noiseLinks.delete(link)
       core.linkClosed(link, this.#now())
       this.#turned()
     })
@@ -100,7 +121,9 @@ export class Listener {
   write(link: number, bytes: Uint8Array): void {
     const socket = this.#sockets.get(link)
     if (socket === undefined || !socket.writable) return
-    socket.write(Buffer.from(bytes))
+    const inside = this.#noiseLinks.get(link)
+    if (inside === undefined) socket.write(Buffer.from(bytes))
+    else inside.write(bytes)
   }
 
   queuedBytes(link: number): number {

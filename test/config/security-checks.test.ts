@@ -144,3 +144,15 @@ t.test('keys of Noise have to be X25519, different, and for their owner only', a
     /noise\.previousKeyFile: the file cannot be read \(ENOENT\); got none\.key/,
   ])
 })
+
+t.test('a link by Noise needs the key of its host, and needs no other proof', async (t) => {
+  const host = (keys: string) => complaints(`hosts: [{ name: h, address: 10.0.0.1:7800, ${keys} }]`)
+  const key = Buffer.alloc(32, 7).toString('base64url')
+  t.same(host(`publicKey: ${key}`), [])
+  t.same(host(`security: noise, publicKey: ${key}`), [])
+  t.match(host('security: noise')[0], /security: noise needs the host's key; expected a `publicKey`, as `skewer keygen/)
+  t.match(host(`security: none, publicKey: ${key}`), [/\(L4\)/, /there is a `publicKey`; got none; expected noise/])
+  t.match(host(`security: noise, publicKey: ${key}, tls: {}`), [/there is a `tls` block; got noise; expected tls/])
+  t.match(host(`publicKey: ${key}x`), [/publicKey: has not the form .*expected 43 characters of base64url/])
+  t.match(host('weight: 1'), [/a `linkKey`.*, `tls` with certFile and keyFile, or a `publicKey`/])
+})
