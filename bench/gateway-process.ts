@@ -17,13 +17,22 @@ export class GatewayProcess {
   readonly #folder: string
   readonly #name: string
   readonly #hostAddress: string
+  readonly #linkFlushDelayMs: number
   #program: Program | undefined
   #admin = ''
   /** Changes with each reload: a limit that nobody reaches. */
   #perSecond = 100_000
   #starts = 0
 
-  constructor(crew: Crew, launcher: string, folder: string, name: string, hostAddress: string) {
+  constructor(
+    crew: Crew,
+    launcher: string,
+    folder: string,
+    name: string,
+    hostAddress: string,
+    linkFlushDelayMs = 0,
+  ) {
+    this.#linkFlushDelayMs = linkFlushDelayMs
     this.#crew = crew
     this.#launcher = launcher
     this.#folder = folder
@@ -90,6 +99,7 @@ export class GatewayProcess {
           bytes: { bytes: '1GiB/s burst 2GiB', per: 'session' },
         },
       },
+      times: { linkFlushDelay: `${this.#linkFlushDelayMs}ms` },
       auth: { development: true },
       admin: { port: 0 },
       log: { level: 'error', format: 'json' },

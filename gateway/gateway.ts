@@ -96,7 +96,12 @@ export class Gateway {
     this.worker = options.worker ?? 0
     const random = env.randomBytes(8)
     this.instance = new DataView(random.buffer, random.byteOffset, 8).getBigUint64(0, true)
-    this.turn = new Turn(this.counters, () => env.scheduleFlush())
+    this.turn = new Turn(
+      this.counters,
+      () => env.scheduleFlush(),
+      () => env.scheduleLinkFlush?.(),
+    )
+    this.turn.linksWait = this.#linksWait(settings)
     this.flow = new Flow(this)
     this.policing = new Policing(settings, env.randomBytes(8), env.now())
     this.lanes = new Lanes(this, options.numberBits ?? 16)
@@ -160,6 +165,16 @@ export class Gateway {
     const { pressure } = this.policing
     if (!pressure.sample({ eventLoopDelayMs, memoryShare, queueAgeMs }, now)) return
     this.env.observe({ event: 'shedding', level: pressure.level, eventLoopDelayMs, memoryShare, queueAgeMs })
+  }
+
+  /** Once for each env.scheduleLinkFlush: the links get what has gathered for them. */
+  flushLinks(_now: number): void {
+    this.turn.flushLinks()
+    this.flow.afterFlush()
+  }
+
+  #linksWait({ times }: Settings): boolean {
+    return times.linkFlushDelayMs > 0 && this.env.scheduleLinkFlush !== undefined
   }
 
   /** When `tick` is wanted next; Infinity: not before something else happens. */
@@ -272,6 +287,7 @@ export class Gateway {
     this.settings = settings
     this.limits = settings.limits
     this.times = settings.times
+    this.turn.linksWait = this.#linksWait(settings)
     this.services = new Map(settings.services.map((service) => [service.name, service]))
     if (!this.routes.isMadeOf(settings.routes)) this.routes = new RouteTable(settings.routes)
     this.policing.configure(settings, now)

@@ -46,7 +46,8 @@ export class Outlet {
   touch(): void {
     if (this.#isDirty || this.#isDead) return
     this.#isDirty = true
-    this.#turn.add(this)
+    if (this.#isLink) this.#turn.addLink(this)
+    else this.#turn.add(this)
   }
 
   /** What was just written (an ATTACHED, the announcement of a route) is needed to read datagrams (KCP-7.6). */
@@ -136,10 +137,15 @@ export class Turn {
   #spare: Outlet[] = []
   readonly #writers: Writer[] = []
   #isScheduled = false
+  /** What links have to say waits for `flushLinks`. */
+  linksWait = false
+  readonly #scheduleLinkFlush: () => void
+  #waitingLinks: Outlet[] = []
 
-  constructor(counters: Counters, scheduleFlush: () => void) {
+  constructor(counters: Counters, scheduleFlush: () => void, scheduleLinkFlush = scheduleFlush) {
     this.counters = counters
     this.#scheduleFlush = scheduleFlush
+    this.#scheduleLinkFlush = scheduleLinkFlush
   }
 
   takeWriter(): Writer {
@@ -156,6 +162,16 @@ export class Turn {
     this.schedule()
   }
 
+  /** A link may wait to gather what several turns bring (`times.linkFlushDelay`). */
+  addLink(outlet: Outlet): void {
+    if (!this.linksWait) {
+      this.add(outlet)
+      return
+    }
+    this.#waitingLinks.push(outlet)
+    if (this.#waitingLinks.length === 1) this.#scheduleLinkFlush()
+  }
+
   schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
@@ -165,6 +181,13 @@ export class Turn {
   /** The flush that was asked for has begun. */
   begin(): void {
     this.#isScheduled = false
+  }
+
+  /** Writes the frames of links that waited. */
+  flushLinks(): void {
+    const batch = this.#waitingLinks
+    this.#waitingLinks = []
+    for (const outlet of batch) outlet.flush()
   }
 
   /** Writes each peer's frames, once. Peers touched while this runs wait for the next turn. */

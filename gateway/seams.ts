@@ -75,6 +75,8 @@ export interface GatewayEnvironment {
   authenticator: Authenticator
   /** Asks for one call of `Gateway.flush` at the end of this event-loop turn (setImmediate). */
   scheduleFlush(): void
+  /** Asks for one call of `Gateway.flushLinks` in `times.linkFlushDelay`; where it is not there, links do not wait. */
+  scheduleLinkFlush?(): void
   /**
    * Asks for a link to a configured or discovered host; answered, not within the call, by `Gateway.linkOpened` or
    * `Gateway.linkFailed`.

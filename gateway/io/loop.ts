@@ -3,8 +3,8 @@
 // gateway has no timer, and one with idle connections wakes when their next heartbeat is due.
 //
 // Measured against flushing in a microtask or behind each read: setImmediate costs 1.3 to 2 times less per message, since
-// everything that one poll of the kernel brought shares its writes. A flush delay trades latency for the same when few
-// messages come a turn.
+// everything that one poll of the kernel brought shares its writes. Where few messages come a turn, links may wait for those
+// of the next turns too (`times.linkFlushDelay`); clients never do: each has a write of its own anyway.
 
 /** What is driven: gateway/gateway.ts, and what comes behind it: listeners of datagrams (gateway/kcp-carriers.ts). */
 export type Machine = { deadline(): number; tick(now: number): void; flush(now: number): void }
@@ -16,11 +16,15 @@ const LATEST_MS = 2 ** 31 - 1
 
 export const monotonicNow = (): number => performance.now()
 
+/** gateway/gateway.ts, with its links. */
+export type Core = Machine & { flushLinks(now: number): void }
+
 export class Loop {
   /** The core is the first: what it writes in a flush leaves in the same one. */
   #machines: readonly Machine[] = []
   /** A reload changes it. */
-  flushDelayMs: number
+  linkFlushDelayMs: number
+  #core: Core | undefined
   #timer: NodeJS.Timeout | undefined
   /** When the timer fires; Infinity while there is none. */
   #firesAt = Infinity
@@ -42,12 +46,18 @@ export class Loop {
     this.poke()
   }
 
-  constructor(flushDelayMs: number) {
-    this.flushDelayMs = flushDelayMs
+  readonly #flushLinks = (): void => {
+    this.#core?.flushLinks(monotonicNow())
+    this.poke()
+  }
+
+  constructor(linkFlushDelayMs: number) {
+    this.linkFlushDelayMs = linkFlushDelayMs
   }
 
   /** Drives the core. */
-  start(machine: Machine): void {
+  start(machine: Core): void {
+    this.#core = machine
     this.#machines = [machine, ...this.#machines]
     this.poke()
   }
@@ -60,6 +70,7 @@ export class Loop {
   /** Drives this one no longer. */
   remove(machine: Machine): void {
     this.#machines = this.#machines.filter((other) => other !== machine)
+    if (machine === this.#core) this.#core = undefined
     if (this.#machines.length > 0) return
     clearTimeout(this.#timer)
     this.#firesAt = Infinity
@@ -80,7 +91,11 @@ export class Loop {
   scheduleFlush(): void {
     if (this.#isFlushAsked) return
     this.#isFlushAsked = true
-    if (this.flushDelayMs > 0) setTimeout(this.#flush, this.flushDelayMs)
-    else setImmediate(this.#flush)
+    setImmediate(this.#flush)
+  }
+
+  /** Links have something to say, which may gather for a while. */
+  scheduleLinkFlush(): void {
+    setTimeout(this.#flushLinks, this.linkFlushDelayMs)
   }
 }

@@ -265,7 +265,7 @@ class GatewayProcess implements RunningGateway {
       this.#logPublicKey()
       this.#hasOwnKeys ||= settings.ticketKeys === undefined
       this.#home.budget.connectionsMax = this.#connectionsMax(settings)
-      this.#loop.flushDelayMs = settings.times.linkFlushDelayMs
+      this.#loop.linkFlushDelayMs = settings.times.linkFlushDelayMs
       // What was set over the admin port stays until the file says something else.
       if (settings.log.level !== before.log.level) this.#logFile.log.level = settings.log.level
       this.#admin?.setToken(settings.admin.token)
@@ -310,6 +310,7 @@ class GatewayProcess implements RunningGateway {
     for (const connection of [...this.gateway.connections]) connection.close(code.going_away, 'the gateway ends')
     for (const link of [...this.gateway.links]) link.close(code.going_away, 'the gateway ends', now)
     this.gateway.flush(now)
+    this.gateway.flushLinks(now)
     this.#loop.remove(this.gateway)
     // Carriers that were closed send what is queued for up to LINGER_MS; none is left behind after that.
     const late = setTimeout(() => this.#carriers.destroyAll(), LINGER_MS)
@@ -344,6 +345,7 @@ class GatewayProcess implements RunningGateway {
           }),
       },
       scheduleFlush: () => this.#loop.scheduleFlush(),
+      scheduleLinkFlush: () => this.#loop.scheduleLinkFlush(),
       // The core asks for its first links while it is being made.
       dial: (hostName) => void setImmediate(() => this.#dial(hostName)),
       observe: this.#observer.observe,

@@ -38,6 +38,36 @@ t.test('a message goes up with at most 6 bytes of overhead and arrives with at m
   t.equal(batch.length, 1, 'one write for both frames')
 })
 
+t.test('with a flush delay a link gathers what several turns bring, while clients get theirs at once', async (t) => {
+  const world = new World()
+  const { client, host, handle } = attachedPair(world)
+  const settings = testSettings()
+  world.gateway.configure({ ...settings, times: { ...settings.times, linkFlushDelayMs: 1 } }, world.now)
+  client.take()
+  host.take()
+  host.carrier.got.length = 0
+  writeOneway(client.w, 0, 1, 0, bytes('one'))
+  client.send()
+  writeOneway(client.w, 0, 2, 0, bytes('two'))
+  client.send()
+  host.route(5, 'arena.moved')
+  writeOneway(host.w, handle, 1, 5, bytes('down'))
+  host.send()
+  t.same(
+    client.take().map((f) => f.kind),
+    [clientKind.route, laneKind.oneway],
+  )
+  t.equal(host.carrier.got.length, 0)
+  t.equal(world.linkFlushesAsked, 1)
+  world.gateway.flushLinks(world.now)
+  t.equal(host.carrier.got.length, 1, 'one write for both')
+  const payloads = host.take().filter((f) => f.kind === laneKind.oneway)
+  t.same(
+    payloads.map((f) => f.payload),
+    ['one', 'two'],
+  )
+})
+
 t.test('a message comes down under the alias of the client, its route announced once', async (t) => {
   const world = new World()
   const { client, host, handle } = attachedPair(world)

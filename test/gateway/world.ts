@@ -394,6 +394,7 @@ export class World {
   readonly gateway: Gateway
   #flushDue = false
   flushesAsked = 0
+  linkFlushesAsked = 0
 
   constructor(change: Partial<Settings> = {}, numberBits?: number) {
     const settings = testSettings(change)
@@ -414,6 +415,7 @@ export class World {
         this.flushesAsked++
         this.#flushDue = true
       },
+      scheduleLinkFlush: () => void this.linkFlushesAsked++,
       dial: (name) => this.dialled.push(name),
       observe: (event) => this.events.push(event),
     }

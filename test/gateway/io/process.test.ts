@@ -167,6 +167,7 @@ t.test('the loop wakes for what is due, and not otherwise', async (t) => {
       at = Infinity
     },
     flush() {},
+    flushLinks() {},
   }
   t.teardown(() => loop.remove(machine))
   loop.start(machine)
@@ -186,14 +187,21 @@ t.test('the loop wakes for what is due, and not otherwise', async (t) => {
   t.equal(loop.wakeups, wakeups, 'nothing is due, nothing wakes')
 })
 
-t.test('a flush delay gathers what several turns wrote', async (t) => {
+t.test('a flush delay holds up links, and never clients', async (t) => {
   const loop = new Loop(5)
-  let flushes = 0
-  const machine = { deadline: () => Infinity, tick() {}, flush: () => void flushes++ }
+  const seen: string[] = []
+  const machine = {
+    deadline: () => Infinity,
+    tick() {},
+    flush: () => void seen.push('clients'),
+    flushLinks: () => void seen.push('links'),
+  }
   t.teardown(() => loop.remove(machine))
   loop.start(machine)
+  loop.scheduleLinkFlush()
   loop.scheduleFlush()
   await new Promise(setImmediate)
-  t.equal(flushes, 0)
-  await eventually(() => flushes === 1, 'the flush')
+  t.same(seen, ['clients'])
+  await eventually(() => seen.length === 2, 'the links')
+  t.same(seen, ['clients', 'links'])
 })
