@@ -45,6 +45,13 @@ function checkListeners({ config, settings, complain }: Checked): void {
       if (listener.transport === (key === 'kcp' ? 'udp' : 'websocket')) continue
       complain(['listeners', i, key], { what: `means nothing for transport ${listener.transport}` }, 'key')
     }
+    if (listener.http !== undefined && listener.security === 'noise') {
+      complain(
+        ['listeners', i, 'http'],
+        { what: 'calls cannot be made inside Noise; give them a listener of their own' },
+        'key',
+      )
+    }
     if (config.listeners[i].http !== undefined && listener.transport !== 'websocket' && listener.transport !== 'http') {
       complain(['listeners', i, 'http'], { what: `means nothing for transport ${listener.transport}` }, 'key')
     }

@@ -2,7 +2,7 @@
 import type http from 'node:http'
 
 export interface BodySink {
-  /** All of it, the sink's to keep. */
+  /** All of it, lent for the call. */
   bodyRead(body: Uint8Array): void
   /** It is larger than allowed; the rest is not heard. */
   bodyTooLarge(): void

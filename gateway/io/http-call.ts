@@ -10,7 +10,7 @@ import { type Verdict as Judged, verdict as judged } from '../../policies/pipeli
 import { code } from '../../protocols/codes.ts'
 import { NAME_BYTES_MAX } from '../../protocols/wire/lane-frames.ts'
 import type { LooseCall, LooseCaller } from '../loose-calls.ts'
-import { type BodySink, hasBody, readBody } from './http-body.ts'
+import type { BodySink } from './http-body.ts'
 import type { HttpExchange, Ran } from './http-exchange.ts'
 import { codingOf, compressed } from './http-compression.ts'
 import type { Refused, TokenVerdicts, Verdict } from './token-verdicts.ts'
@@ -71,17 +71,16 @@ type Head = {
 
 /** Undefined: it was answered already. */
 function headOf(exchange: HttpExchange, address: string, listener: string): Head | undefined {
-  const { request, settings } = exchange
-  if (request.method !== 'POST') {
+  const { headers, settings } = exchange
+  if (exchange.method !== 'POST') {
     exchange.otherMethod('POST')
     return undefined
   }
-  const { headers } = request
   const bad = (detail: string): undefined => void exchange.cutOff(code.protocol, { detail })
   const route = decoded(exchange.path.slice(PREFIX.length))
   if (route === undefined || route === '') return bad('the path is /call/ and the name of a route')
   const length = headers['content-length']
-  const isBodied = hasBody(request)
+  const isBodied = exchange.hasBody
   if (isBodied && !isType(headers['content-type'], settings.contentType)) {
     exchange.cutOff(code.invalid_payload, { status: 415, detail: `a body here is ${settings.contentType}` })
     return undefined
@@ -90,14 +89,14 @@ function headOf(exchange: HttpExchange, address: string, listener: string): Head
     exchange.cutOff(code.too_large, { detail: `a body has at most ${settings.bodyBytesMax} bytes here` })
     return undefined
   }
-  const key = headers['skewer-key'] === undefined ? '' : decoded(headers['skewer-key'] as string)
+  const key = headers['skewer-key'] === undefined ? '' : decoded(headers['skewer-key'])
   if (key === undefined) return bad(`Skewer-Key is a name of at most ${NAME_BYTES_MAX} bytes, percent-encoded`)
-  const timeout = headers['skewer-timeout'] as string | undefined
+  const timeout = headers['skewer-timeout']
   const deadlineMs = timeout === undefined ? 0 : Number(timeout)
   if (timeout !== undefined && !(/^\d{1,6}$/.test(timeout) && deadlineMs > 0 && deadlineMs <= TIMEOUT_MS_MAX)) {
     return bad(`Skewer-Timeout is a number of milliseconds from 1 to ${TIMEOUT_MS_MAX}`)
   }
-  const written = headers['idempotency-key'] as string | undefined
+  const written = headers['idempotency-key']
   const idempotencyKey = written === undefined ? '' : (QUOTED.exec(written)?.[1] ?? written)
   if (written !== undefined && (!VISIBLE.test(idempotencyKey) || idempotencyKey.length > NAME_BYTES_MAX)) {
     return bad(`Idempotency-Key is 1 to ${NAME_BYTES_MAX} visible characters without commas`)
@@ -130,12 +129,11 @@ class HttpCall implements LooseCaller, BodySink {
   }
 
   begin(): void {
-    const { request, settings } = this.#exchange
-    const { token } = this.#head
-    if (!this.#isRead) readBody(request, settings.bodyBytesMax, this)
-    const known = this.#home.verdicts.known(token, Date.now())
-    if (known !== undefined) this.#allow(known)
-    else this.#home.verdicts.check(token, this.#head.address, (verdict) => this.#checked(verdict))
+    const { token, address } = this.#head
+    this.#verdict = this.#home.verdicts.known(token, Date.now())
+    if (this.#isRead) this.#send()
+    else this.#exchange.readBody(this.#exchange.settings.bodyBytesMax, this)
+    if (this.#verdict === undefined) this.#home.verdicts.check(token, address, (verdict) => this.#checked(verdict))
   }
 
   // ---- the request ----
@@ -143,7 +141,8 @@ class HttpCall implements LooseCaller, BodySink {
   bodyRead(body: Uint8Array): void {
     this.#body = body
     this.#isRead = true
-    this.#send()
+    if (this.#verdict === undefined) this.#body = Uint8Array.from(body)
+    else this.#send()
   }
 
   bodyTooLarge(): void {
@@ -183,7 +182,7 @@ class HttpCall implements LooseCaller, BodySink {
     const call = { request: 0, session: '', user, address, listener, route, key, deadlineMs, idempotencyKey, payload }
     const said = this.#home.call(call, this, this.#verdict, now)
     // What this answer was written to takes no further request.
-    if (said >= judged.close) this.#exchange.request.socket.end()
+    if (said >= judged.close) this.#exchange.endConnection()
     this.#isSent = true
     this.#body = EMPTY
     this.#home.poke()
@@ -212,7 +211,7 @@ class HttpCall implements LooseCaller, BodySink {
       return
     }
     headers.push('Vary', 'Accept-Encoding')
-    const coding = codingOf(exchange.request.headers['accept-encoding'])
+    const coding = codingOf(exchange.headers['accept-encoding'])
     compressed(payload, coding, (bytes, used) => {
       if (used !== undefined) headers.push('Content-Encoding', used)
       exchange.send(200, headers, bytes)

@@ -5,8 +5,8 @@
 //   waiting (for its event stream) -> open -> gone          a stream that has ended is the end of its carrier
 import { code } from '../../protocols/codes.ts'
 import type { Carrier, CarrierEvents } from '../seams.ts'
-import { type BodySink, readBody } from './http-body.ts'
-import type { HttpExchange } from './http-exchange.ts'
+import type { BodySink } from './http-body.ts'
+import type { NodeExchange } from './node-exchange.ts'
 import { type CarrierHome, LINGER_MS } from './stream-carrier.ts'
 
 /** A body before and after the login. */
@@ -34,11 +34,11 @@ export class HttpCarrier implements Carrier, BodySink {
   readonly #home: CarrierHome
   readonly #ended: () => void
   #events: CarrierEvents | undefined
-  #stream: HttpExchange | undefined
+  #stream: NodeExchange | undefined
   #held: Uint8Array[] = []
   #heldBytes = 0
   /** The POST that is being read, or waits until the core reads on. */
-  #post: HttpExchange | undefined
+  #post: NodeExchange | undefined
   #body: Uint8Array | undefined
   #isPaused = false
   #isOpen = true
@@ -64,7 +64,7 @@ export class HttpCarrier implements Carrier, BodySink {
   }
 
   /** The event stream: the answer to this request, until the carrier ends. `greeting` is its first event. */
-  stream(exchange: HttpExchange, greeting: string): void {
+  stream(exchange: NodeExchange, greeting: string): void {
     this.#stream = exchange
     const { response } = exchange
     exchange.begin(200, STREAM_HEADERS)
@@ -86,7 +86,7 @@ export class HttpCarrier implements Carrier, BodySink {
   // ---- what the client sends ----
 
   /** Takes a POST under its number; one that is out of order is refused, and the carrier with it. */
-  post(exchange: HttpExchange, sequence: number): void {
+  post(exchange: NodeExchange, sequence: number): void {
     if (sequence !== this.expected || this.#post !== undefined || !this.#isOpen) {
       const headers = ['Skewer-Expected', String(this.expected)]
       const detail = `request ${sequence} where ${this.expected} was expected`
@@ -95,12 +95,12 @@ export class HttpCarrier implements Carrier, BodySink {
       return
     }
     this.#post = exchange
-    readBody(exchange.request, this.#events!.isLoggedIn ? POST_BYTES_MAX : STRANGER_BYTES_MAX, this)
+    exchange.readBody(this.#events!.isLoggedIn ? POST_BYTES_MAX : STRANGER_BYTES_MAX, this)
   }
 
   bodyRead(body: Uint8Array): void {
-    this.#body = body
-    if (!this.#isPaused) this.#take()
+    if (this.#isPaused) this.#body = Uint8Array.from(body)
+    else this.#take(body)
   }
 
   bodyTooLarge(): void {
@@ -115,11 +115,9 @@ export class HttpCarrier implements Carrier, BodySink {
     this.destroy()
   }
 
-  #take(): void {
+  #take(body: Uint8Array): void {
     const post = this.#post!
-    const body = this.#body!
     this.#post = undefined
-    this.#body = undefined
     this.expected++
     post.send(204, [])
     if (!this.#isOpen) return
@@ -150,7 +148,9 @@ export class HttpCarrier implements Carrier, BodySink {
 
   resume(): void {
     this.#isPaused = false
-    if (this.#body !== undefined) this.#take()
+    const body = this.#body
+    this.#body = undefined
+    if (body !== undefined) this.#take(body)
   }
 
   close(_code: number, _text: string): void {
@@ -183,7 +183,7 @@ export class HttpCarrier implements Carrier, BodySink {
   }
 
   /** What is queued goes out, for as long as a carrier that ends may take. */
-  #end(stream: HttpExchange): void {
+  #end(stream: NodeExchange): void {
     stream.response.end()
     const timer = setTimeout(() => stream.request.socket.destroy(), LINGER_MS)
     stream.response.once('close', () => clearTimeout(timer))

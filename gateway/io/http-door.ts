@@ -10,9 +10,12 @@ import type { HttpSettings, ListenerSettings } from '../../config/settings.ts'
 import { code } from '../../protocols/codes.ts'
 import type { Entrance } from '../seams.ts'
 import { type CallHome, isCall, takeCall } from './http-call.ts'
-import { HttpExchange } from './http-exchange.ts'
+import type { HttpExchange } from './http-exchange.ts'
 import { HttpSessions, isSession, type SessionHome } from './http-sessions.ts'
 import type { IoCounters } from './io-counters.ts'
+import type { LeanHome, Released } from './lean-connection.ts'
+import { LeanConnections } from './lean-connections.ts'
+import { NodeExchange } from './node-exchange.ts'
 import { addressOf } from './stream-carrier.ts'
 
 /** What answering over HTTP needs of the process. */
@@ -49,6 +52,9 @@ export class OpenCalls {
   }
 }
 
+/** Takes over a socket that not only calls come from, with what lies in it unread. */
+export type Others = (socket: net.Socket, released: Released) => void
+
 /** Requests of one socket that wait for their answers. */
 const OPEN_MAX = 64
 const openOf = Symbol('open')
@@ -59,13 +65,25 @@ export class HttpDoor {
   readonly #home: HttpHome
   readonly #counters: IoCounters
   readonly #sessions: HttpSessions
+  readonly #lean: LeanConnections
+  readonly #others: Others
   isStopped = false
 
-  constructor(entrance: Entrance, home: SessionHome & { http: HttpHome }) {
+  constructor(entrance: Entrance, home: SessionHome & { http: HttpHome }, others: Others) {
     this.#entrance = entrance
     this.#home = home.http
     this.#counters = home.counters
     this.#sessions = new HttpSessions(home, entrance)
+    this.#others = others
+    const leanHome: LeanHome = {
+      counters: home.counters,
+      clientSlab: home.clientSlab,
+      now: home.now,
+      settings: () => this.#settings.http,
+      call: (exchange, socket) => this.#start(exchange, socket),
+      giveAway: (socket, released) => others(socket, released),
+    }
+    this.#lean = new LeanConnections(leanHome, this)
   }
 
   get #settings(): ListenerSettings {
@@ -77,13 +95,28 @@ export class HttpDoor {
     return this.isStopped || this.#home.isDraining()
   }
 
+  /** Takes a socket that was accepted: its calls are served here, all else by the others. */
+  greet(socket: net.Socket, released: Released): void {
+    const { http } = this.#settings
+    if (http?.calls) this.#lean.take(socket, released, http.requestMs)
+    else this.#others(socket, released)
+  }
+
+  closeIdle(): void {
+    this.#lean.closeIdle()
+  }
+
+  closeAll(): void {
+    this.#lean.closeAll()
+  }
+
   /** Answers what is its own; false: nothing of that is here. */
   answer(request: http.IncomingMessage, response: http.ServerResponse, path: string): boolean {
     const settings = this.#settings.http
     if (settings === undefined) return false
     const isOurs = path === '/healthz' || (settings.calls && isCall(path)) || (settings.sessions && isSession(path))
     if (!isOurs) return false
-    const exchange = new HttpExchange(request, response, path, settings, this.#counters, this)
+    const exchange = new NodeExchange(request, response, path, settings, this.#counters, this)
     // Two of them, joined by http-server.ts: whoever stands in front may have gone by the other one.
     if (request.headers.host?.includes(',')) exchange.cutOff(code.protocol, { detail: 'two Host headers' })
     else if (path === '/healthz') this.#health(exchange)
@@ -94,12 +127,12 @@ export class HttpDoor {
 
   /** For what is on no path of this listener. */
   nothing(request: http.IncomingMessage, response: http.ServerResponse, path: string, settings: HttpSettings): void {
-    const exchange = new HttpExchange(request, response, path, settings, this.#counters, this)
+    const exchange = new NodeExchange(request, response, path, settings, this.#counters, this)
     exchange.problem(code.not_found, { detail: 'nothing is here' })
   }
 
-  #health(exchange: HttpExchange): void {
-    const { method } = exchange.request
+  #health(exchange: NodeExchange): void {
+    const { method } = exchange
     if (method !== 'GET' && method !== 'HEAD') {
       exchange.otherMethod('GET, HEAD')
       return
@@ -109,17 +142,24 @@ export class HttpDoor {
     exchange.send(isReady ? 200 : 503, headers, isReady ? '{"ready":true}\n' : '{"ready":false}\n')
   }
 
-  #call(exchange: HttpExchange): void {
+  #call(exchange: NodeExchange): void {
     const socket = this.#take(exchange)
     if (socket === undefined) return
-    this.#home.openCalls.begin()
-    takeCall(exchange, addressOf(socket), this.#settings.name, this.#home, () => {
+    this.#start(exchange, socket, () => {
       socket[openOf] = socket[openOf]! - 1
-      this.#home.openCalls.end()
     })
   }
 
-  #session(exchange: HttpExchange): void {
+  #start(exchange: HttpExchange, socket: net.Socket, ended?: () => void): void {
+    const { openCalls } = this.#home
+    openCalls.begin()
+    takeCall(exchange, addressOf(socket), this.#settings.name, this.#home, () => {
+      openCalls.end()
+      ended?.()
+    })
+  }
+
+  #session(exchange: NodeExchange): void {
     const socket = this.#take(exchange)
     if (socket === undefined) return
     exchange.response.once('close', () => {
@@ -129,7 +169,7 @@ export class HttpDoor {
   }
 
   /** Counts a request to its socket; undefined where there are too many, which is answered. */
-  #take(exchange: HttpExchange): DoorSocket | undefined {
+  #take(exchange: NodeExchange): DoorSocket | undefined {
     const socket = exchange.request.socket as DoorSocket
     const open = (socket[openOf] ?? 0) + 1
     if (open > OPEN_MAX) {

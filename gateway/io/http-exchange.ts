@@ -1,10 +1,10 @@
 // One request and its one answer, which is counted by its status and says to browsers what the configuration allows their
 // page. What is refused is a problem (RFC 9457): the code and its name, whether the call ran, and when to come back.
-import type http from 'node:http'
 import { STATUS_CODES } from 'node:http'
 import type { HttpSettings } from '../../config/settings.ts'
 import { codeName, codeRows } from '../../protocols/codes.ts'
 import { httpStatusOf } from '../../protocols/http-status.ts'
+import type { BodySink } from './http-body.ts'
 import type { IoCounters } from './io-counters.ts'
 
 export type Ran = 'yes' | 'no' | 'unknown'
@@ -32,51 +32,63 @@ const PREFLIGHT_SECONDS = 7200
 const NO_HEADERS: readonly string[] = []
 const rows = new Map(codeRows.map((row) => [row.number, row]))
 
-export class HttpExchange {
-  readonly request: http.IncomingMessage
-  readonly response: http.ServerResponse
-  readonly settings: HttpSettings
+/** What is looked at of a request's headers, by their names in lower case; one that came twice is joined by a comma. */
+export type RequestHeaders = {
+  readonly host?: string | undefined
+  readonly origin?: string | undefined
+  readonly accept?: string | undefined
+  readonly authorization?: string | undefined
+  readonly 'content-type'?: string | undefined
+  readonly 'content-length'?: string | undefined
+  readonly 'accept-encoding'?: string | undefined
+  readonly 'idempotency-key'?: string | undefined
+  readonly 'skewer-connection'?: string | undefined
+  readonly 'skewer-key'?: string | undefined
+  readonly 'skewer-sequence'?: string | undefined
+  readonly 'skewer-timeout'?: string | undefined
+}
+
+export abstract class HttpExchange {
+  readonly method: string
   /** Without the query. */
   readonly path: string
+  readonly headers: RequestHeaders
+  readonly settings: HttpSettings
   readonly #counters: IoCounters
   readonly #connection: Closing
 
   constructor(
-    request: http.IncomingMessage,
-    response: http.ServerResponse,
+    method: string,
     path: string,
+    headers: RequestHeaders,
     settings: HttpSettings,
     counters: IoCounters,
     connection: Closing,
   ) {
-    this.request = request
-    this.response = response
+    this.method = method
     this.path = path
+    this.headers = headers
     this.settings = settings
     this.#counters = counters
     this.#connection = connection
   }
 
+  abstract readonly hasBody: boolean
+  /** Nothing more can be said: it was, or the asker is gone. */
+  abstract readonly isAnswered: boolean
+  /** Reads the body for the sink, now or later. */
+  abstract readBody(bytesMax: number, sink: BodySink): void
+  /** Ends the connection behind what was answered. */
+  abstract endConnection(): void
+  protected abstract write(status: number, raw: string[], body: Uint8Array | string | undefined): void
+
   /** The body of an answer is the receiver's to keep. */
   send(status: number, headers: readonly string[], body?: Uint8Array | string): void {
-    const { response } = this
-    if (response.headersSent || response.destroyed) return
-    this.#counters.httpByStatus[status]++
+    if (this.isAnswered) return
     const length = body === undefined ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length
-    const raw = status === 204 ? [...headers] : [...headers, 'Content-Length', String(length)]
-    this.#frame(raw)
-    response.writeHead(status, raw)
-    if (length === 0 || this.request.method === 'HEAD') response.end()
-    else response.end(body)
-  }
-
-  /** The head of an answer whose body comes by and by. */
-  begin(status: number, headers: readonly string[]): void {
-    this.#counters.httpByStatus[status]++
-    const raw = [...headers]
-    this.#frame(raw)
-    this.response.writeHead(status, raw)
-    this.response.flushHeaders()
+    const raw = this.framed(status, headers)
+    if (status !== 204) raw.push('Content-Length', String(length))
+    this.write(status, raw, length === 0 ? undefined : body)
   }
 
   problem(why: number, a: Refusal = {}): void {
@@ -107,7 +119,7 @@ export class HttpExchange {
 
   /** 405, or the answer to a browser that asks what it may do. */
   otherMethod(methods: string): void {
-    if (this.request.method !== 'OPTIONS') {
+    if (this.method !== 'OPTIONS') {
       this.send(405, ['Allow', `${methods}, OPTIONS`, 'Content-Type', 'text/plain'], `this takes ${methods}\n`)
       return
     }
@@ -119,18 +131,22 @@ export class HttpExchange {
     this.send(204, headers)
   }
 
-  #frame(raw: string[]): void {
-    if (this.#connection.isLast) raw.push('Connection', 'close')
+  /** Counts an answer, and adds to its headers what is the connection's and the browser's. */
+  protected framed(status: number, headers: readonly string[]): string[] {
+    this.#counters.httpByStatus[status]++
+    const raw = headers.slice()
+    if (this.#connection.isLast && !raw.includes('close')) raw.push('Connection', 'close')
     const { corsOrigins } = this.settings
-    if (corsOrigins.length === 0) return
+    if (corsOrigins.length === 0) return raw
     raw.push('Vary', 'Origin')
     const origin = this.#allowedOrigin()
-    if (origin === undefined) return
+    if (origin === undefined) return raw
     raw.push('Access-Control-Allow-Origin', origin, 'Access-Control-Expose-Headers', EXPOSED_HEADERS)
+    return raw
   }
 
   #allowedOrigin(): string | undefined {
-    const { origin } = this.request.headers
+    const { origin } = this.headers
     if (origin === undefined) return undefined
     const { corsOrigins } = this.settings
     if (corsOrigins.includes('*')) return '*'

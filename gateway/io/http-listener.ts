@@ -25,14 +25,14 @@ export class HttpListener implements Listener {
     this.#http = httpServer(settings.http!, home.counters)
     this.#http.on('clientError', (error, socket) => noticeOtherSecurity(this, home, error, socket as net.Socket))
     this.#http.on('request', (request, response) => this.#answer(request, response))
-    this.#door = new HttpDoor(this, home)
+    this.#door = new HttpDoor(this, home, (socket, released) => {
+      if (released !== undefined) socket.once('close', released)
+      this.#http.emit('connection', socket)
+    })
     const { name, host, port } = settings
     const { budget } = home
-    const greet = (socket: net.Socket) => {
-      socket.on('error', () => home.counters.socketErrors++)
-      this.#http.emit('connection', socket)
-    }
-    const tls = settings.security === 'tls' ? new TlsTerminator(this, home, greet) : undefined
+    const secured = (socket: net.Socket) => this.#door.greet(socket, undefined)
+    const tls = settings.security === 'tls' ? new TlsTerminator(this, home, secured) : undefined
     this.#tls = tls
     this.#acceptor = new Acceptor({
       name,
@@ -41,12 +41,8 @@ export class HttpListener implements Listener {
       pauseOnConnect: false,
       budget,
       accepted: (socket) => {
-        if (tls !== undefined) {
-          tls.accept(socket)
-        } else {
-          socket.once('close', budget.release)
-          greet(socket)
-        }
+        if (tls !== undefined) tls.accept(socket)
+        else this.#door.greet(socket, budget.release)
       },
     })
   }
@@ -70,10 +66,12 @@ export class HttpListener implements Listener {
     this.#door.isStopped = true
     this.#acceptor.stop()
     this.#http.closeIdleConnections()
+    this.#door.closeIdle()
   }
 
   end(): void {
     this.#http.closeAllConnections()
+    this.#door.closeAll()
     this.#http.close()
   }
 

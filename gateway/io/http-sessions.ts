@@ -10,7 +10,7 @@ import tls from 'node:tls'
 import { code } from '../../protocols/codes.ts'
 import type { Carrier, CarrierEvents, Entrance } from '../seams.ts'
 import { HttpCarrier } from './http-carrier.ts'
-import type { HttpExchange } from './http-exchange.ts'
+import type { NodeExchange } from './node-exchange.ts'
 import { addressOf, type CarrierHome } from './stream-carrier.ts'
 
 const PATH = '/session'
@@ -45,9 +45,8 @@ export class HttpSessions {
     this.#entrance = entrance
   }
 
-  answer(exchange: HttpExchange): void {
-    const { path, request } = exchange
-    const { method } = request
+  answer(exchange: NodeExchange): void {
+    const { path, method } = exchange
     if (path === PATH) {
       if (method === 'POST') this.#open(exchange)
       else exchange.otherMethod('POST')
@@ -62,10 +61,10 @@ export class HttpSessions {
     }
   }
 
-  #open(exchange: HttpExchange): void {
+  #open(exchange: NodeExchange): void {
     const { request } = exchange
     const address = addressOf(request.socket)
-    const isStream = request.headers.accept?.includes('text/event-stream') ?? false
+    const isStream = exchange.headers.accept?.includes('text/event-stream') ?? false
     if (!isStream && !this.#isRoomFor(address)) {
       exchange.problem(code.admission, { detail: 'too many sessions wait for their event stream' })
       return
@@ -99,7 +98,7 @@ export class HttpSessions {
     return count < WAITING_PER_ADDRESS_MAX
   }
 
-  #events(exchange: HttpExchange, once: string): void {
+  #events(exchange: NodeExchange, once: string): void {
     const carrier = this.#waiting.get(once)
     if (carrier === undefined) {
       exchange.send(204, [])
@@ -109,10 +108,10 @@ export class HttpSessions {
     carrier.stream(exchange, ':\n\n')
   }
 
-  #frames(exchange: HttpExchange): void {
-    const { headers } = exchange.request
-    const sequence = headers['skewer-sequence'] as string | undefined
-    const token = headers['skewer-connection'] as string | undefined
+  #frames(exchange: NodeExchange): void {
+    const { headers } = exchange
+    const sequence = headers['skewer-sequence']
+    const token = headers['skewer-connection']
     if (token === undefined || sequence === undefined || !SEQUENCE.test(sequence)) {
       exchange.cutOff(code.protocol, { detail: 'Skewer-Connection and Skewer-Sequence say whose frames these are' })
       return

@@ -53,6 +53,12 @@ export function readByEvents(socket: net.Socket, sink: SocketSink): net.Socket {
   return socket.resume()
 }
 
+/** Its events are the sink's no more. What is read of it from now on is lost, unless node:http takes it over. */
+export function unlisten(socket: net.Socket): void {
+  ;(socket as SinkSocket)[sinkOf] = undefined
+  socket.off('drain', drained).off('end', ended).off('error', failed).off('close', closed).off('data', dataCame)
+}
+
 function moved(accepted: net.Socket): net.Socket | undefined {
   const from = accepted as net.Socket & Internals
   const handle = from._handle

@@ -32,13 +32,16 @@ export class WebSocketListener implements Listener {
     this.settings = settings
     this.#home = home
     this.#http = httpServer(timesOf(settings, home), home.counters)
-    this.#door = new HttpDoor(this, home)
+    this.#door = new HttpDoor(this, home, (socket, released) => this.#greet(socket, released))
     this.#http.on('request', (request, response) => this.#answer(request, response))
     this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket as net.Socket, head))
     this.#http.on('clientError', (error, socket) => noticeOtherSecurity(this, home, error, socket as net.Socket))
     const { name, host, port } = settings
     const budget = home.budget
-    const tls = settings.security === 'tls' ? new TlsTerminator(this, home, (socket) => this.#greet(socket)) : undefined
+    const tls =
+      settings.security === 'tls'
+        ? new TlsTerminator(this, home, (socket) => this.#door.greet(socket, undefined))
+        : undefined
     this.#tls = tls
     this.#noise = settings.security === 'noise' ? new NoiseTerminator(home, this, 'websocket') : undefined
     this.#acceptor = new Acceptor({
@@ -48,12 +51,8 @@ export class WebSocketListener implements Listener {
       pauseOnConnect: false,
       budget,
       accepted: (socket) => {
-        if (tls !== undefined) {
-          tls.accept(socket)
-        } else {
-          socket.once('close', budget.release)
-          this.#greet(socket)
-        }
+        if (tls !== undefined) tls.accept(socket)
+        else this.#door.greet(socket, budget.release)
       },
     })
   }
@@ -76,16 +75,19 @@ export class WebSocketListener implements Listener {
     this.#door.isStopped = true
     this.#acceptor.stop()
     this.#http.closeIdleConnections()
+    this.#door.closeIdle()
     for (const socket of this.#waiting.keys()) socket.destroy()
     this.#noise?.stop()
   }
 
   end(): void {
     this.#http.closeAllConnections()
+    this.#door.closeAll()
     this.#http.close()
   }
 
-  #greet(socket: net.Socket): void {
+  #greet(socket: net.Socket, released: (() => void) | undefined): void {
+    if (released !== undefined) socket.once('close', released)
     const late = () => {
       this.#home.counters.upgradesTimedOut++
       socket.destroy()
