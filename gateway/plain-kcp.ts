@@ -150,12 +150,11 @@ export class PlainKcp {
     if (path.isStranger) {
       // The login may have been judged since its last datagram.
       if (path.carrier.isLoggedIn) this.#known(path)
-      path.sentBytes += end - start
-      if (path.isStranger && path.sentBytes > STRANGER_FACTOR * path.receivedBytes) {
-        path.sentBytes -= end - start
+      if (path.isStranger && !maySend(path, bytes, start, end)) {
         this.#counters.drop('amplification')
         return
       }
+      path.sentBytes += end - start
     }
     this.#env.send(bytes, start, end, path.ip, path.port)
   }
@@ -207,6 +206,22 @@ class PlainPath implements KcpPath {
   end(): void {
     this.#home.ended(this)
   }
+}
+
+/**
+ * A stranger is sent so many times what came from it. As long as it has confirmed nothing, that is only what has data in it
+ * (and so confirms, too): a stranger that heard its own words confirmed, and not ours, would wait for us in silence, and we
+ * for bytes of its that let us speak.
+ */
+function maySend(path: PlainPath, bytes: Uint8Array, start: number, end: number): boolean {
+  if (path.sentBytes + end - start > STRANGER_FACTOR * path.receivedBytes) return false
+  return path.carrier.kcp.ackedBytes > 0 || hasData(bytes, start, end)
+}
+
+/** Segments without data come first in a datagram. */
+function hasData(bytes: Uint8Array, start: number, end: number): boolean {
+  for (let at = start; at < end; at += headerBytes) if (bytes[at + field.command] === command.push) return true
+  return false
 }
 
 /** Whether its first segment is the first of a conversation, from a peer that has received nothing yet. */

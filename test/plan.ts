@@ -40,6 +40,10 @@ export const tools: Record<string, { programs: readonly string[]; debianPackage:
   },
   go: { programs: ['go'], debianPackage: 'golang-go' },
   haproxy: { programs: ['haproxy'], debianPackage: 'haproxy' },
+  'kcp-go': {
+    programs: ['/usr/share/gocode/src/github.com/xtaci/kcp-go/sess.go'],
+    debianPackage: 'golang-github-xtaci-kcp-dev',
+  },
   nginx: { programs: ['nginx'], debianPackage: 'nginx' },
   openssl: { programs: ['openssl'], debianPackage: 'openssl' },
   redis: { programs: ['redis-server', 'valkey-server'], debianPackage: 'redis-server' },

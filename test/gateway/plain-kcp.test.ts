@@ -119,6 +119,17 @@ t.test(`a stranger is sent at most ${STRANGER_FACTOR} times what came from it, h
   t.ok(world.dropped('amplification') > 0)
 })
 
+t.test('a stranger whose answers are lost gets through all the same', async (t) => {
+  for (const lost of [1, 2, 3, 5, 8]) {
+    const world = plainWorld()
+    world.greeting = 'HELLO, and a nonce of sixteen bytes'
+    world.losesNext = lost
+    const client = plainClient(world, '192.0.2.1', 4000)
+    world.pass(10_000)
+    t.equal(client.text, world.greeting, `${lost} lost`)
+  }
+})
+
 t.test('one network has only so many strangers, and what it has does not keep others out', async (t) => {
   const world = plainWorld()
   for (let i = 0; i < 1000; i++) world.inject('2001:db8:1:2::5', 20_000 + i, segment(i))
