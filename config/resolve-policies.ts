@@ -28,7 +28,18 @@ function limitPerSession(
   burst: number,
 ): RateLimitSettings {
   const per = ['session'] as const
-  return { name, mode: 'enforce', unit, perSecond, burst, per, action: 'reject', banMs: 0, banOf: 'address' }
+  return {
+    name,
+    mode: 'enforce',
+    unit,
+    perSecond,
+    burst,
+    per,
+    action: 'reject',
+    delayMsMax: 2000,
+    banMs: 0,
+    banOf: 'address',
+  }
 }
 
 type FileOf = (name: string) => string
@@ -59,11 +70,11 @@ export function policySet(written: PoliciesConfig | undefined, file: FileOf): Po
 }
 
 function rateLimitSettings(name: string, limit: RateLimitConfig): RateLimitSettings[] {
-  const { mode, per, action } = limit
+  const { mode, per, action, delayMax } = limit
   if (mode === 'off') return []
   const unit = limit.rate === undefined ? 'bytes' : 'messages'
   const { perSecond, burst } = (limit.rate ?? limit.bytes)!
-  return [{ name, mode, unit, perSecond, burst, per, action, banMs: 0, banOf: 'address' }]
+  return [{ name, mode, unit, perSecond, burst, per, action, delayMsMax: delayMax, banMs: 0, banOf: 'address' }]
 }
 
 function messageSizeSettings({ messageSize }: PoliciesConfig): MessageSizeSettings | undefined {
@@ -155,7 +166,7 @@ function plainSchema({ contentType, schema, schemaFile, action, mode }: PayloadS
   return { contentType, ...read, action, mode }
 }
 
-function plainLimit({ unit, per, action, mode, ...rate }: RateLimitSettings): PlainConfig {
+function plainLimit({ unit, per, action, delayMsMax, mode, ...rate }: RateLimitSettings): PlainConfig {
   const amount: PlainConfig = unit === 'bytes' ? { bytes: formatByteRate(rate) } : { rate: formatRate(rate) }
-  return { ...amount, per: [...per], action, mode }
+  return { ...amount, per: [...per], action, delayMax: formatDuration(delayMsMax), mode }
 }

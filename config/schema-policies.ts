@@ -48,10 +48,14 @@ const rateLimit = z
         description:
           'What has a bucket of its own, one key or a list, of which each combination then has one. address: /32 and /64, network: /24 and /48; global: all together.',
       }),
-    action: z.enum(['reject', 'drop', 'close']).default('reject').meta({
+    action: z.enum(['reject', 'drop', 'delay', 'close']).default('reject').meta({
       description:
-        'reject: the client is told, with a hint when to try again. drop: told without a hint. close: told, and the connection ends.',
+        'reject: the client is told, with a hint when to try again. drop: told without a hint. delay: it waits, and what is behind it on its channel, at most `delayMax`. close: told, and the connection ends.',
     }),
+    delayMax: duration('The longest that a delayed message waits; one that would wait longer is rejected.', {
+      min: '10ms',
+      max: '10s',
+    }).prefault('2s'),
     mode,
   })
   .superRefine((limit, ctx) => {

@@ -428,6 +428,7 @@ export class Attaches {
     gateway.groups.leaveAll(attachment)
     gateway.guards.forget(attachment)
     if (attachment.state === attachState.attached) gateway.lanes.settleSkip(attachment)
+    attachment.held?.drop()
     attachment.state = attachState.detached
     attachment.request = undefined
     const slot = attachment.slot

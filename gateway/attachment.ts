@@ -12,6 +12,7 @@ import type { ClientConnection } from './client-connection.ts'
 import type { Membership } from './groups.ts'
 import type { Guard } from './guard.ts'
 import type { HandleSlot } from './handles.ts'
+import type { HeldLane } from './held-lane.ts'
 import type { Host } from './host.ts'
 import type { Link } from './link.ts'
 import type { OpenRequests } from './open-requests.ts'
@@ -72,6 +73,10 @@ export class Attachment {
   skipFrom = 0
   skipCode = 0
   skipRoute = ''
+  /** Frames that wait because a policy holds the lane (R4); the number of the first, and since when it does. */
+  held: HeldLane | undefined = undefined
+  heldNumber = 0
+  heldSince = 0
   /** Requests that the host has not answered; made with the first that a breaker or a limit wants to follow. */
   requests: OpenRequests | undefined = undefined
   /** The guard that is to be told what the host says to the ATTACH, what it let it pass as, and when. */

@@ -23,6 +23,7 @@ const names = [
   'parked',
   'parkedTotal',
   'messagesRefused',
+  'messagesDelayed',
   'publicationsIn',
   'publicationsOut',
   'publicationsDropped',

@@ -24,6 +24,7 @@ import { attachState } from './attachment.ts'
 import type { ClientConnection } from './client-connection.ts'
 import { cell, drop } from './counters.ts'
 import type { Gateway } from './gateway.ts'
+import { HeldLane } from './held-lane.ts'
 import type { Link } from './link.ts'
 import type { RouteEntry } from './route-numbers.ts'
 
@@ -58,7 +59,11 @@ export class Lanes {
       return connection.charge()
     }
     const kind = frame.kind
-    if (kind <= laneKind.request) return this.#messageUp(connection, attachment, frame)
+    if (attachment.held !== undefined && kind <= laneKind.skip) {
+      if (!attachment.held.add(bytes, start, end)) return connection.violate('more than a window is sent')
+      return true
+    }
+    if (kind <= laneKind.request) return this.#messageUp(connection, attachment, frame, start)
     if (kind >= laneKind.latest) return this.#unnumberedUp(connection, attachment, frame)
     if (kind === laneKind.ack) return this.#ackUp(connection, attachment, frame)
     if (kind === laneKind.replay || kind === laneKind.reject) return connection.violate('a host frame from a client')
@@ -86,7 +91,7 @@ export class Lanes {
     this.#gateway.counters.drops[drop.datagram]++
   }
 
-  #messageUp(connection: ClientConnection, attachment: Attachment, frame: LaneFrame): boolean {
+  #messageUp(connection: ClientConnection, attachment: Attachment, frame: LaneFrame, start: number): boolean {
     const entry = frame.route < connection.routes.length ? connection.routes[frame.route] : undefined
     if (entry === undefined) return connection.violate('route number that was not announced')
     if (!this.#inOrderUp(attachment, frame)) return connection.charge()
@@ -99,6 +104,7 @@ export class Lanes {
     if (!pipeline.isEmpty) {
       if (pipeline.readsPayload && !readLaneBody(frame)) return connection.violate('malformed message')
       const said = this.#judge(connection, attachment, pipeline, frame)
+      if (said === verdict.delay && this.#hold(connection, attachment, frame, start)) return true
       if (said !== verdict.pass) return this.#refused(connection, attachment, entry.name, said)
     }
     const guards = this.#gateway.guards
@@ -200,6 +206,21 @@ export class Lanes {
     const isReplay = frame.kind <= laneKind.request && attachment.nextUp <= attachment.sentAtAttach
     judgement.credit = isReplay ? attachment.credit : undefined
     return pipeline.judge(judgement, connection.now)
+  }
+
+  /** R4: the lane waits for this message, unless that would take longer than its policy allows; false then. */
+  #hold(connection: ClientConnection, attachment: Attachment, frame: LaneFrame, start: number): boolean {
+    const { retryMs, delayMsMax } = this.#gateway.policing.judgement
+    const { now } = connection
+    if (attachment.heldNumber !== attachment.nextUp) {
+      attachment.heldNumber = attachment.nextUp
+      attachment.heldSince = now
+    }
+    if (now + retryMs > attachment.heldSince + delayMsMax) return false
+    attachment.held = new HeldLane(this.#gateway, connection, attachment, now + retryMs)
+    attachment.held.add(frame.bytes, start, frame.end)
+    this.#gateway.counters.cells[cell.messagesDelayed]++
+    return true
   }
 
   /** R4: a refusal is R1, and after `close` and `ban` the connection ends; false then. */

@@ -205,6 +205,7 @@ function longForm({ rate, payloadBytesMax, policies }: WrittenRoute): PolicySet 
       unit: 'messages',
       per: ['session'],
       action: 'reject',
+      delayMsMax: 0,
       banMs: 0,
       banOf: 'address',
     },

@@ -49,6 +49,8 @@ export class Judgement {
   code = 0
   /** In how many milliseconds trying again makes sense; 0: no hint. For a delay, how long to wait. */
   retryMs = 0
+  /** With a delay: the longest that one message may be held. */
+  delayMsMax = 0
   /** For how long a ban holds, and of what. */
   banMs = 0
   banOf: 'address' | 'user' = 'address'

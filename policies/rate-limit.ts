@@ -20,7 +20,9 @@ export type RateLimitSettings = {
   readonly unit: 'messages' | 'bytes'
   readonly per: readonly LimitKey[]
   readonly action: 'reject' | 'drop' | 'delay' | 'close' | 'ban'
-  /** Actions `close` and `ban`: of how long. */
+  /** Action `delay`: the longest that a message waits; then it is rejected. */
+  readonly delayMsMax: number
+  /** Action `ban`: of how long. */
   readonly banMs: number
   readonly banOf: 'address' | 'user'
 }
@@ -58,6 +60,7 @@ export class RateLimitCheck implements Check {
   readonly #keysAt: number[]
   readonly #isBytes: boolean
   readonly #action: Verdict
+  readonly #delayMsMax: number
   readonly #banMs: number
   readonly #banOf: 'address' | 'user'
   /** Of the limit, for the credit of replay. */
@@ -86,6 +89,7 @@ export class RateLimitCheck implements Check {
     })
     this.#isBytes = settings.unit === 'bytes'
     this.#action = verdict[settings.action]
+    this.#delayMsMax = settings.delayMsMax
     this.#banMs = settings.banMs
     this.#banOf = settings.banOf
   }
@@ -109,6 +113,7 @@ export class RateLimitCheck implements Check {
     const isHopeless = costMs > burstMs
     judgement.code = isHopeless ? code.too_large : code.rate_limited
     judgement.retryMs = isHopeless ? 0 : Math.min(Math.ceil(waitMs), RETRY_MS_MAX)
+    judgement.delayMsMax = this.#delayMsMax
     judgement.banMs = this.#banMs
     judgement.banOf = this.#banOf
     return isHopeless && this.#action === verdict.delay ? verdict.reject : this.#action

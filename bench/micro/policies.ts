@@ -36,6 +36,7 @@ const rateLimits = perKeys.map((per, i): RateLimitSettings => {
     burst: 1e9,
     per,
     action: 'reject',
+    delayMsMax: 0,
     banMs: 0,
     banOf: 'address',
   }

@@ -202,6 +202,11 @@ export class Metrics {
     this.#count('skewer_messages_refused_total', 'Numbered messages refused, by code.', ['code'], () =>
       byCode(counters.refusedByCode),
     )
+    this.#cell(
+      'skewer_messages_delayed_total',
+      'Times that a lane waited because a policy held a message.',
+      'messagesDelayed',
+    )
     this.#count('skewer_frames_dropped_total', 'Frames dropped, by reason.', ['reason'], () =>
       dropReasons.map((reason, i) => [{ reason }, counters.drops[i]]),
     )

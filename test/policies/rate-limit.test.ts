@@ -5,7 +5,7 @@ import { verdict } from '../../policies/pipeline.ts'
 import type { RateLimitSettings } from '../../policies/rate-limit.ts'
 import { networkOf } from '../../policies/subject.ts'
 import { code } from '../../protocols/codes.ts'
-import { laneKind, writeOneway, writeUnreliable } from '../../protocols/wire/lane-frames.ts'
+import { laneKind, writeOneway, writeSkip, writeUnreliable } from '../../protocols/wire/lane-frames.ts'
 import { attachedPair, bytes, clientKind, read, testSettings, World } from '../gateway/world.ts'
 import { cookbook, pageText } from './cookbook.ts'
 
@@ -17,6 +17,7 @@ const limit = (change: Partial<RateLimitSettings> = {}): RateLimitSettings => ({
   burst: 2,
   per: ['session'],
   action: 'reject',
+  delayMsMax: 0,
   banMs: 0,
   banOf: 'address',
   ...change,
@@ -169,6 +170,60 @@ t.test('R4: drop is a refusal without a hint; close is one, then the connection 
     { number: 3, count: 1 },
     'and the host was told, so it is not replayed',
   )
+})
+
+t.test(
+  'R4: delay holds the lane, in order, until there are tokens; what would wait too long is rejected',
+  async (t) => {
+    const world = new World({ policies: limited({ action: 'delay', delayMsMax: 250 }) })
+    const { client, host } = attachedPair(world)
+    host.take()
+    for (let n = 1; n <= 4; n++) writeOneway(client.w, 0, n, 0, bytes(`${n}`))
+    writeSkip(client.w, 0, 5, 1, 0)
+    writeUnreliable(client.w, 0, 1, 1, bytes('u'))
+    client.send()
+    const came = () => host.take().flatMap(({ lane }) => (lane === undefined ? [] : [`${lane.kind}:${lane.number}`]))
+    const { oneway, skip, unreliable } = laneKind
+    t.same(came(), [`${oneway}:1`, `${oneway}:2`], 'unnumbered messages are not held, and have no token either')
+    world.pass(99)
+    t.same(came(), [])
+    world.pass(1)
+    t.same(came(), [`${oneway}:3`])
+    world.pass(100)
+    t.same(came(), [`${oneway}:4`, `${skip}:5`])
+    t.same(client.only(laneKind.reject), [])
+    t.ok(unreliable)
+
+    const slow = new World({ policies: limited({ perSecond: 1, action: 'delay', delayMsMax: 250 }) })
+    const pair = attachedPair(slow)
+    pair.client.take()
+    t.equal(refusals(pair.client, 4, 1), 2, 'a second is longer than it may wait')
+  },
+)
+
+t.test('R4: what a lane holds is dropped with its attach, and bounded', async (t) => {
+  const world = new World({ policies: limited({ perSecond: 1, burst: 1, action: 'delay', delayMsMax: 5000 }) })
+  const { client, host, pin } = attachedPair(world)
+  for (let n = 1; n <= 3; n++) writeOneway(client.w, 0, n, 0, bytes(`${n}`))
+  client.send()
+  client.attach({ epoch: 2, life: 7n, sent: 3, acked: 0, pin })
+  host.attached(host.attaches()[0], { received: 1 })
+  host.take()
+  for (let n = 2; n <= 3; n++) writeOneway(client.w, 0, n, 0, bytes(`${n}`))
+  client.send()
+  world.pass(2000)
+  t.same(
+    host.take().flatMap(({ lane }) => (lane === undefined ? [] : [lane.number])),
+    [2, 3],
+    'each once',
+  )
+  client.take()
+  let number = 3
+  while (client.carrier.closedWith === undefined && number < 20_000) {
+    for (let i = 0; i < 500; i++) writeOneway(client.w, 0, ++number & 0xffff, 0, bytes('x'))
+    client.send()
+  }
+  t.ok(number <= 17_000, `closed after ${number}`)
 })
 
 t.test('observed limits count what they would have said, and let pass', async (t) => {
