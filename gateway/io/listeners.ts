@@ -7,7 +7,10 @@ import { type Listener, type ListenerHome, TcpListener } from './tcp-listener.ts
 import { UdpListener } from './udp-listener.ts'
 import { WebSocketListener } from './websocket-listener.ts'
 
-export type ListenerView = Pick<ListenerSettings, 'name' | 'transport' | 'security' | 'host' | 'port'>
+export type ListenerView = Pick<ListenerSettings, 'name' | 'transport' | 'security' | 'host' | 'port'> & {
+  /** Of Noise, as clients are given it. */
+  publicKey?: string
+}
 /** Where one listens, with the port it got where 0 was asked for. */
 export type ListenerAddress = Pick<ListenerSettings, 'name' | 'transport' | 'host' | 'port'>
 
@@ -37,7 +40,10 @@ export class Listeners {
     return this.#listeners.flatMap((listener) => {
       const { name, transport, security } = listener.settings
       const place = this.#places.get(listener)
-      return place === undefined ? [] : [{ name, transport, ...place, security }]
+      if (place === undefined) return []
+      const view: ListenerView = { name, transport, ...place, security }
+      if (security === 'noise') view.publicKey = this.#home.noise.publicKeyText
+      return [view]
     })
   }
 

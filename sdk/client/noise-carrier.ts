@@ -3,7 +3,7 @@
 // nobody can read it. Nothing is told of a carrier before its gateway has proved that it holds the key.
 import { type CryptoProvider, PUBLIC_KEY_BYTES } from '../../protocols/secure/crypto.ts'
 import type { Established } from '../../protocols/secure/handshakes.ts'
-import { SecureStream } from '../../protocols/secure/secure-stream.ts'
+import { SecureStream, type SecureStreamSink } from '../../protocols/secure/secure-stream.ts'
 import { code } from '../../protocols/codes.ts'
 import type { Carrier, CarrierEvents, Transport } from './transports.ts'
 
@@ -36,6 +36,14 @@ class NoiseCarrier implements Carrier, CarrierEvents {
   #isOpen = false
   #isOver = false
   #isAnswered = false
+  /** What the stream tells. */
+  readonly #inside: SecureStreamSink = {
+    opened: (established) => this.#opened(established),
+    confirmed: () => {},
+    received: (plain) => {
+      if (!this.#isOver) this.#events.received(plain)
+    },
+  }
 
   constructor(stream: SecureStream, events: CarrierEvents) {
     this.#stream = stream
@@ -58,13 +66,7 @@ class NoiseCarrier implements Carrier, CarrierEvents {
         return
       }
     }
-    const why = this.#stream.receive(bytes, {
-      opened: (established) => this.#opened(established),
-      confirmed: () => {},
-      received: (plain) => {
-        if (!this.#isOver) this.#events.received(plain)
-      },
-    })
+    const why = this.#stream.receive(bytes, this.#inside)
     this.#drain()
     if (why !== undefined)
       this.#end(

@@ -57,6 +57,8 @@ for (const transport of transports) {
       }
       const { connections } = running.gateway.sessions()[0]
       t.equal(connections[0].transport, `${transport}-noise`)
+      const shown = (await (await fetch(`${running.adminAddress}/listeners`)).json()) as { publicKey: string }[]
+      t.ok(shown.length === 2 && shown.every(({ publicKey }) => publicKey === running.noisePublicKey))
       client.pipe.destroy()
       await eventually(() => running.gateway.connections.size === 0, 'the end of it')
     }
