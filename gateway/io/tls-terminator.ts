@@ -6,9 +6,13 @@ import tls from 'node:tls'
 import type { TlsSettings } from '../../config/settings.ts'
 import { code } from '../../protocols/codes.ts'
 import type { Entrance } from '../seams.ts'
-import { addressOf } from './stream-carrier.ts'
+import { addressOf, endSoon } from './stream-carrier.ts'
 import type { ListenerHome } from './tcp-listener.ts'
 import { serverOptions } from './tls-context.ts'
+import { TLS_ALERT } from './wrong-security.ts'
+
+/** The socket that TLS was to be spoken on; not documented, and not there on every Node. */
+type Beneath = { _parent?: net.Socket }
 
 /** What OpenSSL says of bytes that are no TLS. */
 const notTls: Record<string, string | undefined> = {
@@ -57,23 +61,31 @@ export class TlsTerminator {
     const server = tls.createServer({ ...options, handshakeTimeout: handshakeMs })
     server.on('secureConnection', this.#secured)
     server.on('tlsClientError', (error, socket) => {
-      this.#failed(error, socket)
-      socket.destroy()
+      this.#failed(error, socket as tls.TLSSocket & Beneath)
     })
     return server
   }
 
-  /** OpenSSL has read the bytes by now, and says only whether they were TLS at all. */
-  #failed(error: Error & { code?: string }, socket: tls.TLSSocket): void {
+  /** OpenSSL has read the bytes by now, and says only whether they were TLS at all; whoever began otherwise gets an alert. */
+  #failed(error: Error & { code?: string }, socket: tls.TLSSocket & Beneath): void {
     const { counters, observe } = this.#home
     const spoken = error.code === undefined ? undefined : notTls[error.code]
     if (spoken === undefined) {
       counters.tlsHandshakesFailed++
+      socket.destroy()
       return
     }
     counters.wrongSecurity++
     const listener = this.#entrance.settings.name
     const address = addressOf(socket)
     observe({ event: 'wrong_security', listener, address, code: code.wrong_security, expected: 'tls', spoken })
+    const beneath = socket._parent
+    if (beneath?.writable) {
+      beneath.on('error', () => counters.socketErrors++)
+      beneath.write(TLS_ALERT)
+      endSoon(beneath)
+    } else {
+      socket.destroy()
+    }
   }
 }

@@ -13,7 +13,7 @@ import type { ListenerHome } from './tcp-listener.ts'
 const TEXT = "this port speaks Noise: give the client the gateway's public key"
 const NO_BYTES = new Uint8Array(0)
 /** A TLS record with the fatal alert `handshake_failure`. */
-const TLS_ALERT = Uint8Array.of(0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x28)
+export const TLS_ALERT = Uint8Array.of(0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x28)
 const HTTP_ANSWER = new TextEncoder().encode(
   `HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: ${TEXT.length + 1}\r\nConnection: close\r\n\r\n${TEXT}\n`,
 )

@@ -1,5 +1,6 @@
 // Noise from end to end: both SDKs and a gateway on real sockets, over TCP and over WebSocket, with connections that are
 // cut, a gateway whose key changes, and handshakes with tickets that are refused.
+import path from 'node:path'
 import t, { type Test } from 'tap'
 import type { Settings } from '../../config/settings.ts'
 import type { RunningGateway } from '../../gateway/io/process.ts'
@@ -8,7 +9,8 @@ import { PREAMBLE } from '../../protocols/secure/stream-preamble.ts'
 import type { Client, ConnectOptions } from '../../sdk/client/client.ts'
 import { connect, json } from '../../sdk/client/index.ts'
 import { service, startHost } from '../../sdk/host/index.ts'
-import { eventually, portOf, started, testSettings } from '../gateway/io/started.ts'
+import { makeCertificate } from '../config/certificate.ts'
+import { eventually, portOf, scratchFolder, started, testSettings } from '../gateway/io/started.ts'
 import { Relay } from './relay.ts'
 
 const SECRET_TEXT = 'nobody on the way can read this'
@@ -126,4 +128,11 @@ t.test('a wrong key and a port without Noise are told in words', async (t) => {
   for (const address of [`tcp://127.0.0.1:${portOf(open, 'tcp')}`, `ws://127.0.0.1:${portOf(open, 'websocket')}/`]) {
     t.match(await told(`${address}?key=${other}`), /does not speak Noise on this port: use its address without a key/)
   }
+  const folder = scratchFolder(t)
+  const pair = { certFile: path.join(folder, 'a.crt'), keyFile: path.join(folder, 'a.key') }
+  makeCertificate(pair.certFile, pair.keyFile)
+  const secure = structuredClone(plain)
+  for (const listener of secure.listeners) Object.assign(listener, { security: 'tls', tls: pair })
+  const certified = await started(t, secure)
+  t.match(await told(`tcp://127.0.0.1:${portOf(certified, 'tcp')}?key=${other}`), /speaks TLS on this port, not Noise/)
 })
