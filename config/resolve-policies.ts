@@ -37,7 +37,7 @@ function limitPerSession(
     per,
     action: 'reject',
     delayMsMax: 2000,
-    banMs: 0,
+    banMs: 600_000,
     banOf: 'address',
   }
 }
@@ -70,11 +70,11 @@ export function policySet(written: PoliciesConfig | undefined, file: FileOf): Po
 }
 
 function rateLimitSettings(name: string, limit: RateLimitConfig): RateLimitSettings[] {
-  const { mode, per, action, delayMax } = limit
+  const { mode, per, action, delayMax, banFor, banOf } = limit
   if (mode === 'off') return []
   const unit = limit.rate === undefined ? 'bytes' : 'messages'
   const { perSecond, burst } = (limit.rate ?? limit.bytes)!
-  return [{ name, mode, unit, perSecond, burst, per, action, delayMsMax: delayMax, banMs: 0, banOf: 'address' }]
+  return [{ name, mode, unit, perSecond, burst, per, action, delayMsMax: delayMax, banMs: banFor, banOf }]
 }
 
 function messageSizeSettings({ messageSize }: PoliciesConfig): MessageSizeSettings | undefined {
@@ -166,7 +166,16 @@ function plainSchema({ contentType, schema, schemaFile, action, mode }: PayloadS
   return { contentType, ...read, action, mode }
 }
 
-function plainLimit({ unit, per, action, delayMsMax, mode, ...rate }: RateLimitSettings): PlainConfig {
+function plainLimit(limit: RateLimitSettings): PlainConfig {
+  const { unit, per, action, delayMsMax, banMs, banOf, mode, ...rate } = limit
   const amount: PlainConfig = unit === 'bytes' ? { bytes: formatByteRate(rate) } : { rate: formatRate(rate) }
-  return { ...amount, per: [...per], action, delayMax: formatDuration(delayMsMax), mode }
+  return {
+    ...amount,
+    per: [...per],
+    action,
+    delayMax: formatDuration(delayMsMax),
+    banFor: formatDuration(banMs),
+    banOf,
+    mode,
+  }
 }

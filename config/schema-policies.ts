@@ -48,14 +48,18 @@ const rateLimit = z
         description:
           'What has a bucket of its own, one key or a list, of which each combination then has one. address: /32 and /64, network: /24 and /48; global: all together.',
       }),
-    action: z.enum(['reject', 'drop', 'delay', 'close']).default('reject').meta({
+    action: z.enum(['reject', 'drop', 'delay', 'close', 'ban']).default('reject').meta({
       description:
-        'reject: the client is told, with a hint when to try again. drop: told without a hint. delay: it waits, and what is behind it on its channel, at most `delayMax`. close: told, and the connection ends.',
+        'reject: the client is told, with a hint when to try again. drop: told without a hint. delay: it waits, and what is behind it on its channel, at most `delayMax`. close: told, and the connection ends. ban: the same, and whoever it was is kept away for `banFor`.',
     }),
     delayMax: duration('The longest that a delayed message waits; one that would wait longer is rejected.', {
       min: '10ms',
       max: '10s',
     }).prefault('2s'),
+    banFor: duration('How long a ban holds.', { min: '1s', max: '30d' }).prefault('10m'),
+    banOf: z.enum(['address', 'user']).default('address').meta({
+      description: 'Who is banned: the address (IPv6: its /64), or the user.',
+    }),
     mode,
   })
   .superRefine((limit, ctx) => {

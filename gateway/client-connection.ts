@@ -324,8 +324,13 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
   }
 
   /** Closes the connection because of what a policy said of its last message (R4); false, for frame handlers to return. */
-  punish(_said: Verdict): false {
-    const { judgement } = this.#gateway.policing
+  punish(said: Verdict): false {
+    const { policing } = this.#gateway
+    const { judgement } = policing
+    if (said === verdict.ban) {
+      this.#gateway.banned(this.outlet.carrier.address, this.session!.user, this.now)
+      return false
+    }
     this.close(judgement.code, `closed by a policy: ${judgement.by!.policy}`, judgement.retryMs)
     return false
   }

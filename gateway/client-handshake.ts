@@ -113,6 +113,10 @@ export class ClientHandshake implements Expiring {
       this.#refuse(code.unauthenticated, 'the name of the user is empty or too long')
       return
     }
+    if (this.#isBanned(result.user)) {
+      this.#refuse(code.banned, 'banned for a time')
+      return
+    }
     if (!fitTicket(result.labels)) {
       this.#refuse(code.login_failed, 'the labels of the user are too many or too long')
       return
@@ -155,9 +159,15 @@ export class ClientHandshake implements Expiring {
     if (!sameBytes(resume.proof, resumeProof(env.hmac, ticket.secret, this.#nonce, binding))) {
       return this.#refuse(code.ticket_invalid, 'the secret of the ticket was not proved')
     }
+    if (this.#isBanned(ticket.user)) return this.#refuse(code.banned, 'banned for a time')
     this.#gateway.counters.cells[cell.resumes]++
     this.#welcome({ ...ticket, id: ticket.session, ticket: shown }, true)
     return true
+  }
+
+  #isBanned(user: string): boolean {
+    const { policing, env } = this.#gateway
+    return policing.isBanned(this.#connection.outlet.carrier.address, user, env.now())
   }
 
   #welcome(

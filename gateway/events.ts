@@ -44,6 +44,8 @@ export type GatewayEvent =
   | { event: 'drain_started'; withinMs: number }
   | { event: 'drain_finished'; left: number }
   | { event: 'stalled'; ms: number }
+  /** A policy keeps an address or a user away for so long. */
+  | { event: 'banned'; of: 'address' | 'user'; address: string; user: string; ms: number }
   /** Messages below a priority are refused, from level 1 on; 0: none any more. */
   | { event: 'shedding'; level: number; eventLoopDelayMs: number; memoryShare: number; queueAgeMs: number }
   /** Another configuration is in use; `changed` names the keys, the first of them where there are many. */

@@ -12,6 +12,7 @@
 import type { HostSettings, LimitSettings, Settings, TimeSettings } from '../config/settings.ts'
 import { writeInvite } from '../protocols/client/frames.ts'
 import type { Verdict } from '../policies/pipeline.ts'
+import { verdict } from '../policies/pipeline.ts'
 import type { Subject } from '../policies/subject.ts'
 import { code } from '../protocols/codes.ts'
 import type { Labels, LinkInvite } from '../protocols/link/frames.ts'
@@ -42,6 +43,8 @@ import { Session } from './session.ts'
 import { SingleLogin } from './single-login.ts'
 import type { HostSnapshot, SessionSnapshot } from './snapshots.ts'
 import { hostSnapshot, sessionSnapshot } from './snapshots.ts'
+
+const NOTHING = new Uint8Array(0)
 
 export type GatewayOptions = {
   /** Width of lane numbers, 16 on the wire; the simulator turns smaller rings more often (N2). */
@@ -131,6 +134,7 @@ export class Gateway {
     if (this.#drain !== undefined) connection.close(code.going_away, 'this gateway is draining')
     else if (this.connections.size > this.limits.connectionsMax)
       connection.close(code.admission, 'too many connections')
+    else if (this.policing.isBanned(carrier.address, '', now)) connection.close(code.banned, 'this address is banned')
     else if (this.policing.pressure.refusesConnections) connection.close(code.overloaded, 'this gateway sheds load')
     return connection
   }
@@ -271,8 +275,27 @@ export class Gateway {
    * same caller. Returns what the policies said: after `close` and `ban` the caller's connection is to be ended.
    */
   call(call: LooseCall, caller: LooseCaller, subject: Subject, now: number): Verdict {
+    if (this.policing.isBanned(call.address, call.user, now)) {
+      caller.looseReplied(call.request, code.banned, NOTHING, 0)
+      return verdict.close
+    }
     const pipelines = this.policing.compiled.pipelines(call.listener ?? '')
-    return this.looseCalls.call(call, caller, subject, pipelines, now)
+    const said = this.looseCalls.call(call, caller, subject, pipelines, now)
+    if (said === verdict.ban) this.banned(call.address, call.user, now)
+    return said
+  }
+
+  /** A policy has said `ban` of a message: its address or user is kept away, and every connection of it here ends. */
+  banned(address: string, user: string, now: number): void {
+    const { policing } = this
+    policing.ban(address, user, now)
+    const { banOf, banMs } = policing.judgement
+    this.env.observe({ event: 'banned', of: banOf, address, user, ms: banMs })
+    for (const connection of [...this.connections]) {
+      const { address: from } = connection.outlet.carrier
+      if (policing.isBanned(from, connection.session?.user ?? '', now))
+        connection.close(code.banned, 'banned for a time')
+    }
   }
 
   // ---- the operator ----

@@ -2,6 +2,7 @@
 // what is done to a connection whose message was refused for good. The frame path asks through `Pipeline.judge`
 // (policies/pipeline.ts), with the pipelines of the connection's listener.
 import type { Settings } from '../config/settings.ts'
+import { Bans } from '../policies/bans.ts'
 import { BucketTable } from '../policies/bucket-table.ts'
 import { CompiledPolicies, CompileTools, PolicyCounts } from '../policies/compile.ts'
 import type { HashKey } from '../policies/key-hash.ts'
@@ -12,6 +13,7 @@ import { Subject } from '../policies/subject.ts'
 export class Policing {
   readonly table: BucketTable
   readonly counts = new PolicyCounts()
+  readonly bans = new Bans()
   /** The message that is being judged. */
   readonly judgement: Judgement
   compiled: CompiledPolicies
@@ -46,6 +48,18 @@ export class Policing {
     const state = { table, counts, pressure, hashKey: this.#hashKey }
     this.#tools = new CompileTools(this.#tools, state, now)
     return new CompiledPolicies(settings, this.#tools)
+  }
+
+  /** Whether somebody is kept away; an empty user is nobody. */
+  isBanned(address: string, user: string, now: number): boolean {
+    return this.bans.has('address', Bans.network(address), now) || (user !== '' && this.bans.has('user', user, now))
+  }
+
+  /** Does what the last judgement said, `ban`. */
+  ban(address: string, user: string, now: number): void {
+    const { banOf, banMs, by } = this.judgement
+    const name = banOf === 'user' ? user : Bans.network(address)
+    this.bans.add(banOf, name, now + banMs, `${by!.policy} ${by!.scope} ${by!.name}`, now)
   }
 
   /** Who sends on a connection, from its login on. */

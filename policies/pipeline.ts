@@ -7,6 +7,7 @@
 //   close, ban                    R1, then the connection ends; a ban keeps its address or user away for `banMs`
 //
 // A check that is only observed counts what it would have said, and lets pass. docs/policies/README.md.
+import type { BanOf } from './bans.ts'
 import type { ReplayCredit } from './replay-credit.ts'
 import type { Subject } from './subject.ts'
 
@@ -53,7 +54,7 @@ export class Judgement {
   delayMsMax = 0
   /** For how long a ban holds, and of what. */
   banMs = 0
-  banOf: 'address' | 'user' = 'address'
+  banOf: BanOf = 'address'
   /** The policy that refused. */
   by: PolicyCount | undefined = undefined
 

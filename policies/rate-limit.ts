@@ -5,6 +5,7 @@
 // Buckets live in one table for all limits (bucket-table.ts), by hash of the limit's name and the keys. So one that is
 // written the same after a reload goes on where it was, and its numbers may change meanwhile.
 import { code } from '../protocols/codes.ts'
+import type { BanOf } from './bans.ts'
 import type { BucketTable } from './bucket-table.ts'
 import type { CompileTools, Place } from './compile.ts'
 import { hashText } from './key-hash.ts'
@@ -24,7 +25,7 @@ export type RateLimitSettings = {
   readonly delayMsMax: number
   /** Action `ban`: of how long. */
   readonly banMs: number
-  readonly banOf: 'address' | 'user'
+  readonly banOf: BanOf
 }
 
 /** The longest hint: a client that waits longer would better be told anew. */
@@ -62,7 +63,7 @@ export class RateLimitCheck implements Check {
   readonly #action: Verdict
   readonly #delayMsMax: number
   readonly #banMs: number
-  readonly #banOf: 'address' | 'user'
+  readonly #banOf: BanOf
   /** Of the limit, for the credit of replay. */
   readonly #number: number
   /** The last sender, the hash of its bucket, and where that is. */

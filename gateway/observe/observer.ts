@@ -34,6 +34,7 @@ const levels: Record<GatewayEventName, Level> = {
   drain_finished: 'info',
   stalled: 'warn',
   shedding: 'warn',
+  banned: 'warn',
   reloaded: 'info',
   reload_refused: 'error',
   reload_rolled_back: 'error',

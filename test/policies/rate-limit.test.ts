@@ -1,9 +1,11 @@
 // Rate limits: what each key counts by, what each action does, replay, reload; and the page's own configuration, running.
 import t from 'tap'
+import { Bans } from '../../policies/bans.ts'
 import type { PolicySet } from '../../policies/compile.ts'
 import { verdict } from '../../policies/pipeline.ts'
 import type { RateLimitSettings } from '../../policies/rate-limit.ts'
 import { networkOf } from '../../policies/subject.ts'
+import { writeLogin } from '../../protocols/client/frames.ts'
 import { code } from '../../protocols/codes.ts'
 import { laneKind, writeOneway, writeSkip, writeUnreliable } from '../../protocols/wire/lane-frames.ts'
 import { attachedPair, bytes, clientKind, read, testSettings, World } from '../gateway/world.ts'
@@ -224,6 +226,54 @@ t.test('R4: what a lane holds is dropped with its attach, and bounded', async (t
     client.send()
   }
   t.ok(number <= 17_000, `closed after ${number}`)
+})
+
+t.test('a ban keeps an address or a user away for its time, and nobody else', async (t) => {
+  for (const banOf of ['address', 'user'] as const) {
+    const world = new World({ policies: limited({ action: 'ban', banMs: 60_000, banOf }) })
+    const { client, host } = attachedPair(world)
+    const other = another(world, host, 'bob', '198.51.100.1')
+    const { ticket, secret } = client.welcome!
+    for (let n = 1; n <= 3; n++) writeOneway(client.w, 0, n, 0, bytes('x'))
+    client.send()
+    const frames = client.take()
+    t.match(frames.find((frame) => frame.kind === laneKind.reject)!.lane, { number: 3, code: code.rate_limited })
+    t.equal(read.close(frames.find((frame) => frame.kind === clientKind.close)!).code, code.banned)
+    t.match(world.event('banned'), [{ of: banOf, user: 'ann', ms: 60_000 }])
+    t.equal(refusals(other, 1, 1), 0)
+
+    const answer = (user: string, address: string): number => {
+      const late = world.client(address)
+      const [close] = late.take().filter((frame) => frame.kind === clientKind.close)
+      if (close !== undefined) return read.close(close).code
+      writeLogin(late.w, { version: 1, token: bytes(user), agent: 'test' })
+      late.send()
+      const closes = late.only(clientKind.close)
+      return closes.length === 0 ? code.ok : read.close(closes[0]).code
+    }
+    t.equal(answer('ann', '192.0.2.1'), code.banned)
+    t.equal(answer('cid', '192.0.2.1'), banOf === 'address' ? code.banned : code.ok)
+    t.equal(answer('ann', '192.0.2.9'), banOf === 'user' ? code.banned : code.ok)
+    if (banOf === 'user') {
+      t.equal(read.close(world.client().resume(ticket, secret).only(clientKind.close)[0]).code, code.banned)
+    }
+    world.pass(60_001)
+    t.equal(answer('ann', '192.0.2.1'), code.ok)
+    t.same(world.gateway.policing.bans.list(world.now), [])
+  }
+})
+
+t.test('bans are bounded, and can be lifted', async (t) => {
+  const bans = new Bans(100)
+  for (let i = 0; i < 1000; i++) bans.add('address', `a${i}`, 1000 + i, 'test', 0)
+  t.equal(bans.list(0).length, 100)
+  t.ok(bans.has('address', 'a999', 1998))
+  t.notOk(bans.has('address', 'a999', 1999))
+  bans.add('user', 'ann', 5000, 'test', 0)
+  bans.add('user', 'ann', 3000, 'test', 0)
+  t.ok(bans.has('user', 'ann', 4000), 'never made shorter')
+  t.ok(bans.lift('user', 'ann'))
+  t.notOk(bans.has('user', 'ann', 4000))
 })
 
 t.test('observed limits count what they would have said, and let pass', async (t) => {
