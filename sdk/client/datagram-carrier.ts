@@ -85,8 +85,7 @@ export class DatagramCarrier implements Carrier, KcpLineSink {
 
   /** Goes on from another socket, as a client does whose network has changed. */
   rebind(): void {
-    if (this.#isGone || this.#line === undefined) return
-    this.#listen()
+    if (!this.#isGone && this.#line?.canMove) this.#listen()
   }
 
   // ---- what the line tells ----
@@ -122,7 +121,7 @@ export class DatagramCarrier implements Carrier, KcpLineSink {
   }
 
   stalled(): void {
-    if (this.#line?.canMove === true) this.rebind()
+    this.rebind()
     this.#events.stalled?.()
   }
 

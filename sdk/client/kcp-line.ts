@@ -68,9 +68,9 @@ export class KcpLine {
     return this.#state === 'closed'
   }
 
-  /** Whether it goes on from another address of ours; a plain conversation is known to the gateway by its address. */
+  /** Whether it goes on from another address of ours; plain KCP is known by its address. */
   get canMove(): boolean {
-    return this.#envelope.canMove
+    return this.#state === 'open' && this.#envelope.canMove
   }
 
   get queuedBytes(): number {
@@ -121,10 +121,7 @@ export class KcpLine {
 
   /** Our own address has changed: the conversation goes on, under a fresh connection id. */
   moved(now: number): void {
-    if (this.#state === 'closed') return
-    this.#envelope.moved(now)
-    // What is on its way to the old address is lost: the gateway is to learn the new one now and not at the next timeout.
-    if (this.#envelope.isReady) this.#stream.flush(now)
+    if (this.#state !== 'closed') this.#envelope.moved(now)
   }
 
   /** Ends it behind what was written, for LINGER_MS at most. */

@@ -77,11 +77,6 @@ export class KcpStream {
     this.#kcp.tick(now)
   }
 
-  /** Sends what may be sent, due or not. */
-  flush(now: number): void {
-    this.#kcp.flush(now)
-  }
-
   release(): void {
     this.#kcp.release()
     this.#waiting = []

@@ -1,6 +1,6 @@
 // KCP and bare frames in sealed datagrams, at the client (docs/spec/datagram.md): the handshake with the gateway's key, then
 // the connection that it makes. A gateway that has another key than ours is silent, as one is that is not there.
-import { code } from '../../protocols/codes.ts'
+import { code, codeName } from '../../protocols/codes.ts'
 import type { CryptoProvider } from '../../protocols/secure/crypto.ts'
 import { SEALED_OVERHEAD_BYTES } from '../../protocols/secure/datagram-codec.ts'
 import type { SecureDatagramConnection } from '../../protocols/secure/datagram-connection.ts'
@@ -70,7 +70,7 @@ export class SealedEnvelope implements Envelope {
     const received = connection.receive(connection.address, datagram, now)
     if (received.kind === 'data') return { kind: 'segments', bytes: received.bytes }
     if (received.kind === 'bare') return { kind: 'bare', bytes: received.bytes }
-    if (received.kind === 'closed') return { kind: 'closed', text: 'closed by the gateway' }
+    if (received.kind === 'closed') return { kind: 'closed', text: `closed by the gateway: ${codeName(received.code)}` }
     return received.kind === 'dropped' ? DROPPED : CONTROL
   }
 

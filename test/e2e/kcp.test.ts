@@ -1,13 +1,19 @@
 // The client SDK over UDP with a whole gateway and host on real sockets: one session over KCP, TCP and WebSocket, whatever
 // the network does.
+import { readFileSync, writeFileSync } from 'node:fs'
+import path from 'node:path'
 import t, { type Test } from 'tap'
 import { ImpairingProxy } from '../../bench/impairing-proxy.ts'
 import type { Client, ConnectOptions } from '../../sdk/client/client.ts'
+import { DatagramCarrier } from '../../sdk/client/datagram-carrier.ts'
 import { connect, json } from '../../sdk/client/index.ts'
+import { readNoiseKey } from '../../config/noise-keys.ts'
 import { handshakeKind } from '../../protocols/secure/handshakes.ts'
-import { eventually } from '../gateway/io/started.ts'
+import { KcpLine } from '../../sdk/client/kcp-line.ts'
+import { eventually, scratchFolder } from '../gateway/io/started.ts'
+import { Running } from '../cli/skewer.ts'
 import { FirstDatagrams } from './first-datagrams.ts'
-import { carriedBy, next, stage, type Stage, Talker } from './stage.ts'
+import { carriedBy, echoHost, gatewayYaml, next, stage, type Stage, Talker } from './stage.ts'
 
 t.setTimeout(120_000)
 
@@ -24,11 +30,11 @@ async function proxied(t: Test, { udpPort }: Stage): Promise<ImpairingProxy> {
 }
 
 /** All that was said was taken once and in order, and came back so. */
-async function isWhole(t: Test, talker: Talker, { taken }: Stage): Promise<void> {
+async function isWhole(t: Test, talker: Talker, { taken }: Pick<Stage, 'taken'>, user = 'ana'): Promise<void> {
   const said = await talker.finished()
   const all = Array.from({ length: said }, (_, i) => i + 1)
   t.ok(said > 0, `${said} said`)
-  t.same(taken.get('ana'), all, 'the host took each once, in order')
+  t.same(taken.get(user), all, 'the host took each once, in order')
   t.same(talker.heard, all, 'and so did the client')
 }
 
@@ -84,6 +90,38 @@ t.test(
     t.equal(await room.call('arena.ask', 2), 2)
     const { nk, nkpsk2 } = handshakeKind
     t.same(relay.inits, [nk, nk, nkpsk2], 'the cookie is good for the second connection')
+  },
+)
+
+t.test(
+  'unreliable and latest go both ways beside the stream, and newer ones do not wait for what was lost',
+  async (t) => {
+    const s = await stage(t)
+    const client = clientOf(t, [s.kcp()])
+    const room = client.actor('arena', 'lobby')
+    const waved: number[] = []
+    const poses: number[] = []
+    room.on('arena.waved', (payload) => waved.push(payload as number))
+    room.on('arena.pose', (payload) => poses.push(payload as number))
+    const sent = t.capture(KcpLine.prototype, 'sendBare', KcpLine.prototype.sendBare)
+    const came = t.capture(DatagramCarrier.prototype, 'bare', DatagramCarrier.prototype.bare)
+    let count = 0
+    // Datagrams may be lost on this machine, too: until enough have come.
+    while (waved.length < 50 || poses.length < 50) {
+      room.unreliable('arena.wave', ++count)
+      await room.call('arena.ask', count)
+    }
+    t.ok(count < 200, `${count} said`)
+    t.equal(new Set(waved).size, waved.length, 'C1: none twice')
+    t.same(
+      poses,
+      [...poses].sort((a, b) => a - b),
+      'C2: never an older one behind a newer one',
+    )
+    const out = sent().filter((call) => 'returned' in call && call.returned).length
+    t.ok(out > 40, `${out} left in datagrams`)
+    const { length } = came()
+    t.ok(length > 80, `${length} came in datagrams`)
   },
 )
 
@@ -151,4 +189,35 @@ t.test('damaged and foreign datagrams on the way change nothing', async (t) => {
   const talker = new Talker(client.actor('arena', 'lobby'))
   await talker.goOn(2000)
   await isWhole(t, talker, s)
+})
+
+t.test('a gateway process that is killed with -9 and started again, over KCP alone and with TCP beside', async (t) => {
+  const { host, taken } = await echoHost(t)
+  const folder = scratchFolder(t)
+  const file = path.join(folder, 'skewer.yaml')
+  const run = async (tcp: number, udp: number) => {
+    writeFileSync(file, gatewayYaml(host.address, tcp, udp))
+    const gateway = new Running(['run', '--config', file, '--json'], { cwd: folder })
+    t.teardown(() => gateway.child.kill('SIGKILL'))
+    const [line] = await gateway.said(/^\{"event":"started".*$/m)
+    const { listeners } = JSON.parse(line) as { listeners: { transport: string; port: number }[] }
+    const portOf = (name: string) => listeners.find(({ transport }) => transport === name)!.port
+    return { gateway, tcp: portOf('tcp'), udp: portOf('udp') }
+  }
+  const first = await run(0, 0)
+  const { publicKey } = readNoiseKey(readFileSync(path.join(folder, '.skewer', 'noise.key'), 'utf8'))!
+  const kcp = `kcp://127.0.0.1:${first.udp}?key=${publicKey}`
+  const alone = clientOf(t, [kcp], { token: 'alone' })
+  const racing = clientOf(t, [[kcp, `tcp://127.0.0.1:${first.tcp}`]], { token: 'racing', probeMs: 300 })
+  const talkers = [alone, racing].map((client) => new Talker(client.actor('arena', 'lobby')))
+  await Promise.all(talkers.map((talker) => talker.goOn(200)))
+  let { gateway } = first
+  for (let i = 0; i < 2; i++) {
+    gateway.child.kill('SIGKILL')
+    await gateway.ended
+    gateway = (await run(first.tcp, first.udp)).gateway
+    await Promise.all(talkers.map((talker) => talker.goOn(200)))
+  }
+  await carriedBy(racing, 'kcp')
+  for (const [i, talker] of talkers.entries()) await isWhole(t, talker, { taken }, ['alone', 'racing'][i])
 })

@@ -25,7 +25,8 @@ export type Stage = {
   transports(): string[]
 }
 
-export async function stage(t: Test): Promise<Stage> {
+/** Writes down what it gets from whom, and says it back. */
+export async function echoHost(t: Test): Promise<{ host: { readonly address: string }; taken: Map<string, number[]> }> {
   const taken = new Map<string, number[]>()
   const echo = service('arena', {
     keys: 'any',
@@ -40,10 +41,31 @@ export async function stage(t: Test): Promise<Stage> {
           await new Promise((resolve) => setTimeout(resolve, 1))
       },
       'arena.ask': (_ctx, payload) => payload,
+      'arena.wave': (ctx, payload) => {
+        ctx.unreliable(ctx.session, 'arena.waved', payload)
+        ctx.latest(ctx.session, 'arena.pose', 'me', payload)
+      },
     },
   })
   const host = await startHost({ name: 'local', listen: '127.0.0.1:0', services: [echo], codec: json })
   t.teardown(() => host.close())
+  return { host, taken }
+}
+
+/** The configuration of a gateway process before that host. */
+export const gatewayYaml = (host: string, tcpPort: number, udpPort: number): string => `version: 1
+listeners:
+  - { transport: tcp, host: 127.0.0.1, port: ${tcpPort} }
+  - { transport: udp, host: 127.0.0.1, port: ${udpPort} }
+hosts: [{ name: local, address: '${host}' }]
+services: { arena: { keys: any, whenAway: park } }
+routes: [{ match: arena.*, service: arena }]
+auth: { development: true }
+admin: { port: 0 }
+`
+
+export async function stage(t: Test): Promise<Stage> {
+  const { host, taken } = await echoHost(t)
   const settings = testSettings(t, host.address, (changed: Settings) => {
     const [first] = changed.listeners
     const udp = { ...first, name: 'udp', transport: 'udp' as const, security: 'noise' as const, port: 0 }

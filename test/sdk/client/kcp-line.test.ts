@@ -1,5 +1,6 @@
 // A client's line over datagrams, against the protocols' server side in virtual time (docs/spec/kcp.md, section 7).
 import t from 'tap'
+import { code } from '../../../protocols/codes.ts'
 import { pairOf, native } from '../../protocols/secure/keys.ts'
 import { calm, LineWorld, patterned, storm } from './line-world.ts'
 
@@ -80,6 +81,18 @@ t.test('an address that changes in mid-session costs no handshake and no byte', 
     world.run(3000)
     t.equal(world.connection?.address, world.clientAddress, 'the gateway sends to where the client is')
   }
+})
+
+t.test('plain KCP does not move: the gateway knows it by its address', async (t) => {
+  const sealed = new LineWorld()
+  t.notOk(sealed.line.canMove, 'not before it is open')
+  sealed.run(5000, () => sealed.log.includes('opened'))
+  t.ok(sealed.line.canMove)
+  const plain = new LineWorld({ plain: true })
+  plain.run(5000, () => lengthOf(plain.atGateway) > 0)
+  plain.kcp.send(Uint8Array.of(1, 0), plain.now)
+  t.ok(plain.run(5000, () => plain.log.includes('opened')))
+  t.notOk(plain.line.canMove)
 })
 
 t.test('frames beside the stream go both ways, and what no datagram holds goes in the stream (KCP-7.5)', async (t) => {
@@ -175,7 +188,7 @@ t.test('the end, where nobody confirms any more: after a second', async (t) => {
 t.test('the gateway ends it', async (t) => {
   const world = new LineWorld()
   world.run(5000, () => world.connection?.isConfirmed === true)
-  world.connection?.close(0)
+  world.connection?.close(code.admission)
   t.ok(world.run(1000, () => world.line.isClosed))
-  t.same(world.log, ['opened', 'closed closed by the gateway'])
+  t.same(world.log, ['opened', 'closed closed by the gateway: admission'])
 })

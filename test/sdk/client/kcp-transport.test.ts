@@ -154,8 +154,14 @@ t.test('a gateway that was killed and comes back on its port: the session goes o
   const client = clientOf(t, [`kcp://127.0.0.1:${gateway.port}?key=${gatewayKey}`])
   const room = client.actor('echo', 'room')
   await room.call('echo.ask', 0)
-  const talking = talk(room, 0, 3000, (count) => count === 1000 && gateway.kill())
+  let killedAt = 0
+  const talking = talk(room, 0, 3000, (count) => {
+    if (count !== 1000) return
+    killedAt = performance.now()
+    gateway.kill()
+  })
   await next(client, 'disconnected')
+  t.ok(performance.now() - killedAt < 1500, 'where the kernel says that nobody listens, that is sooner than a silence')
   await gateway.listen()
   t.same(await talking, numbers(0, 3000))
   t.equal(echoes.sessions, 1)
