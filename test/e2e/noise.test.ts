@@ -1,7 +1,9 @@
 // Noise from end to end: both SDKs and a gateway on real sockets, over TCP and over WebSocket, with connections that are
 // cut, a gateway whose key changes, and handshakes with tickets that are refused.
+import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import t, { type Test } from 'tap'
+import { readKey } from '../../config/keys.ts'
 import type { Settings } from '../../config/settings.ts'
 import type { RunningGateway } from '../../gateway/io/process.ts'
 import { handshakeKind } from '../../protocols/secure/handshakes.ts'
@@ -107,6 +109,35 @@ t.test('where the handshake with a ticket comes to nothing, one without goes on 
     { session: client.session, resumed: true },
   ])
 })
+
+t.test(
+  'a gateway that cannot open the ticket refuses it in the handshake, and the session waits for one that can',
+  async (t) => {
+    const { running, settings, said, player } = await stage(t, 'tcp')
+    const noise = { keyFile: path.join(settings.stateDir, 'noise.key') }
+    const keys = (JSON.parse(readFileSync(path.join(settings.stateDir, 'keys.json'), 'utf8')) as { keys: string[] })
+      .keys
+    const second = { ...structuredClone(settings), name: 'second', noise, stateDir: scratchFolder(t) }
+    const other = await started(t, second)
+    const relay = new Relay(portOf(other, 'tcp'))
+    t.teardown(() => relay.close())
+    const addressOf = (port: number) => `tcp://127.0.0.1:${port}?key=${running.noisePublicKey}`
+    const client = player({ gateways: [addressOf(portOf(running, 'tcp')), addressOf(await relay.listen())] })
+    const room = client.actor('arena', 'room-1')
+    t.equal(await room.call('arena.ask', 1), 1)
+    const { session } = client
+    const refusals: string[] = []
+    client.on('disconnected', ({ name }) => refusals.push(name))
+    await running.close()
+    room.send('arena.say', 'while nobody can open the ticket')
+    await eventually(() => refusals.includes('ticket_key_unknown'), 'a refusal')
+    t.ok(relay.firsts.every((first) => kindOf(first) === handshakeKind.nkpsk2))
+    await other.configure({ ...second, ticketKeys: { current: readKey(keys[0])! } })
+    t.equal(await room.call('arena.ask', 2, { timeoutMs: 10_000 }), 2)
+    t.equal(client.session, session, 'the same session')
+    t.same(said, ['while nobody can open the ticket'])
+  },
+)
 
 t.test('a wrong key and a port without Noise are told in words', async (t) => {
   const { running, settings, player } = await stage(t, 'tcp')
