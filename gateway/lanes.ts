@@ -238,7 +238,8 @@ export class Lanes {
     counters.cells[cell.messagesRefused]++
     counters.refusedByCode[refusal]++
     if (attachment.skipCount > 0) {
-      if (attachment.skipCode === refusal) attachment.skipCount++
+      const isRun = attachment.skipCode === refusal && attachment.skipCount < SKIP_COUNT_MAX
+      if (isRun) attachment.skipCount++
       else this.#writeSkip(attachment)
     }
     if (attachment.skipCount === 0) {

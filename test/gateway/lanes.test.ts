@@ -113,6 +113,16 @@ t.test('requests, replies and FIN pass both ways with their bodies unread', asyn
   t.equal(host.only(laneKind.reply)[0].payload, 'yes')
 })
 
+t.test('N2: a run of refusals never makes a SKIP larger than any window', async (t) => {
+  const world = new World()
+  const { client, host } = attachedPair(world)
+  host.take()
+  for (let n = 1; n <= 20_000; n++) writeOneway(client.w, 0, n & 0xffff, 1, bytes('x'))
+  client.send()
+  const skips = host.only(laneKind.skip).map(({ lane }) => lane!.count)
+  t.same(skips, [2 ** 14 + 65, 20_000 - 2 - 2 ** 14 - 65])
+})
+
 t.test(
   'R1: what the rate refuses is rejected to the client and skipped to the host in its place, runs as one',
   async (t) => {
