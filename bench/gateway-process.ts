@@ -24,14 +24,7 @@ export class GatewayProcess {
   #perSecond = 100_000
   #starts = 0
 
-  constructor(
-    crew: Crew,
-    launcher: string,
-    folder: string,
-    name: string,
-    hostAddress: string,
-    linkFlushDelayMs = 0,
-  ) {
+  constructor(crew: Crew, launcher: string, folder: string, name: string, hostAddress: string, linkFlushDelayMs = 0) {
     this.#linkFlushDelayMs = linkFlushDelayMs
     this.#crew = crew
     this.#launcher = launcher
