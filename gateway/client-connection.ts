@@ -64,10 +64,11 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
   generationIssued = 0
   /** T2: AUTH_REQUIRED was sent; no attach until a new token. */
   isAuthExpired = false
-  readonly aliases: (Attachment | undefined)[] = []
+  // With room for one, which is what most have: an array that grows from nothing takes room for 17.
+  readonly aliases: (Attachment | undefined)[] = [undefined]
   /** Attachments that are not detached. */
   channelCount = 0
-  readonly routes: (RouteEntry | undefined)[] = []
+  readonly routes: (RouteEntry | undefined)[] = [undefined]
   readonly announced = new Announced()
   /** W6: not read because of this link, since then. */
   pausedBy: Link | undefined = undefined

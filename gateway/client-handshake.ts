@@ -33,11 +33,13 @@ const SESSION_RANDOM_BYTES = 16
 /** A ticket with less than this left is not issued anew at its half life. */
 const HALF_LIFE_MIN_MS = 60_000
 const encoder = new TextEncoder()
+const NO_BYTES = new Uint8Array(0)
 
 export class ClientHandshake implements Expiring {
   readonly #gateway: Gateway
   readonly #connection: ClientConnection
-  readonly #nonce: Uint8Array
+  /** Of no use behind WELCOME. */
+  #nonce: Uint8Array
   /** When the authority ends, then when the connection does (T2). */
   readonly #authority = new Deadline(this)
   readonly #halfLife = new Deadline(this)
@@ -203,6 +205,7 @@ export class ClientHandshake implements Expiring {
       serverTimeMs: Math.floor(env.wallNow()),
     })
     connection.outlet.touch()
+    this.#nonce = NO_BYTES
     connection.opened(now)
     env.observe({
       event: 'session_welcomed',

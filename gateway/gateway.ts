@@ -202,11 +202,12 @@ export class Gateway {
   joinSession(connection: ClientConnection, id: string, user: string, labels: Labels): void {
     let session = this.#sessions.get(id)
     if (session === undefined) {
-      session = new Session(id, ++this.#lastSession, user, labels)
+      session = new Session(id, ++this.#lastSession, user, labels, connection)
       this.#sessions.set(id, session)
       this.counters.cells[cell.sessionsOpen] = this.#sessions.size
+    } else {
+      session.connections.push(connection)
     }
-    session.connections.push(connection)
     connection.session = session
     connection.subject = this.policing.subjectOf(connection.outlet.carrier.address, id, user)
     connection.subject.labels = session.labels

@@ -99,16 +99,24 @@ export class RoutesDown {
   }
 }
 
-/** Which downward numbers were announced on one connection. */
+/** Which downward numbers were announced on one connection. Few have more than the first 32, and an idle one costs little. */
 export class Announced {
-  readonly #bits = new Uint32Array(ROUTES_MAX / 32)
+  #low = 0
+  #bits: Uint32Array | undefined = undefined
 
   has(number: number): boolean {
-    return (this.#bits[number >>> 5] & (1 << (number & 31))) !== 0
+    const bits = number < 32 ? this.#low : this.#bits === undefined ? 0 : this.#bits[number >>> 5]
+    return (bits & (1 << (number & 31))) !== 0
   }
 
   announce(number: number, name: string, outlet: Outlet): void {
-    this.#bits[number >>> 5] |= 1 << (number & 31)
+    const bit = 1 << (number & 31)
+    if (number < 32) {
+      this.#low |= bit
+    } else {
+      this.#bits ??= new Uint32Array(ROUTES_MAX / 32)
+      this.#bits[number >>> 5] |= bit
+    }
     writeRoute(outlet.writer, clientKind.route, number, name)
     outlet.holdDatagrams()
   }

@@ -12,11 +12,12 @@ export class Session {
   labels: Labels
   /** It has attached, and is its user's (T4). */
   isCounted = false
-  readonly connections: ClientConnection[] = []
+  readonly connections: ClientConnection[]
   /** The newest attachment of each channel, by `service/key`; each has a state of its own (A9). */
   readonly channels = new Map<string, Attachment>()
 
-  constructor(id: string, number: number, user: string, labels: Labels) {
+  constructor(id: string, number: number, user: string, labels: Labels, connection: ClientConnection) {
+    this.connections = [connection]
     this.id = id
     this.number = number
     this.user = user
