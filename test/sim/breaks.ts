@@ -20,6 +20,8 @@ const HOST_RECORD = 'protocols/session/host-record.ts'
 const CLIENT_CHANNEL = 'protocols/session/client-channel.ts'
 const LANES = 'gateway/lanes.ts'
 const ATTACHES = 'gateway/attaches.ts'
+const GATEWAY_PATHS = 'protocols/secure/gateway-paths.ts'
+const DATAGRAM_CHECK = 'protocols/kcp/datagram-check.ts'
 
 const breaks: readonly Break[] = [
   {
@@ -74,24 +76,30 @@ const breaks: readonly Break[] = [
         '    this.#settledTold = this.end.in.settled\n    if (this.life !== 0n) this.end.attached(epoch, this.end.out.acked, 0, this.end.in.settled, now)\n    return {',
       ],
       [
-        CLIENT_CHANNEL,
-        '    this.end.attached(this.epoch, received, settled, this.#settledTold, now)',
-        '    const already = this.end.out.transmitted\n    this.end.attached(this.epoch, received, settled, this.#settledTold, now)\n    if (already > received) this.end.out.transmitted = already',
-      ],
-      [
         'sdk/client/attacher.ts',
         "channel.state !== 'attached') continue\n      // What",
         "(channel.state !== 'attached' && !channel.end.isAttached)) continue\n      // What",
       ],
       [
-        LANES,
-        'if (attachment.state !== attachState.attached) {\n      // Behind',
-        'if (attachment.state === attachState.attaching && attachment.nextUp <= 1) attachment.nextUp = attachment.request!.acked + 1\n    if (attachment.state !== attachState.attached && attachment.state !== attachState.attaching) {\n      // Behind',
+        'sdk/client/gateway-frames.ts',
+        "if (channel === undefined || channel.state !== 'attached') {",
+        "if (channel === undefined || (channel.state !== 'attached' && !channel.end.isAttached)) {",
       ],
       [
-        ATTACHES,
-        '    attachment.nextUp = a.received + 1\n',
-        '    attachment.nextUp = Math.max(attachment.nextUp, a.received + 1)\n',
+        'protocols/session/channel-end.ts',
+        'if (number > this.out.transmitted) return code.protocol',
+        'if (number > this.out.sent) return code.protocol',
+      ],
+      [
+        LANES,
+        "else this.#gateway.attaches.end(attachment, code.protocol, 0, 'a number was left out')",
+        'else this.#gateway.counters.drops[drop.duplicate]++',
+      ],
+      [
+        LANES,
+        // A gateway that judges what comes before the host has answered, too, and cannot forward it before it is attaching.
+        'if (attachment.state !== attachState.attached) {\n      // Behind',
+        'if (attachment.state < attachState.attached && (attachment.state < attachState.attaching || attachment.nextUp < 0 || frame.kind > laneKind.request)) {\n      attachment.nextUp = -1\n      return true\n    }\n    if (attachment.state === attachState.attaching && attachment.nextUp === 0) attachment.nextUp = attachment.request!.acked + 1\n    if (attachment.state !== attachState.attached && attachment.state !== attachState.attaching) {\n      // Behind',
       ],
     ],
   },
@@ -116,6 +124,12 @@ const breaks: readonly Break[] = [
         "return { verdict: 'new', isReset: true, reason: resetReason.recordLost, hadReceived: 0 }",
         "return { verdict: 'new', isReset: false, reason: resetReason.recordLost, hadReceived: 0 }",
       ],
+      [
+        HOST_RECORD,
+        // Without a record and without lives a host can only believe what the client says.
+        '  record.epoch = a.epoch\n',
+        '  const { in: intake, out } = record.end\n  if (a.life !== 0n && intake.received === 0 && out.sent === 0) {\n    intake.received = intake.settled = a.acked\n    out.sent = out.acked = out.transmitted = a.received\n  }\n  record.epoch = a.epoch\n',
+      ],
     ],
   },
   {
@@ -129,8 +143,8 @@ const breaks: readonly Break[] = [
       ],
       [
         ATTACHES,
-        '    if (isCurrent && attachment!.epoch === epoch) return attachment\n',
-        '    if (isCurrent && attachment!.epoch === epoch) {\n      ;(attachment as { epoch: number }).epoch = (attachment as unknown as { clientEpoch: number }).clientEpoch\n      return attachment\n    }\n',
+        '    if (isCurrent && attachment!.epoch === epoch) {\n',
+        '    if (isCurrent && attachment!.epoch === epoch) {\n      ;(attachment as { epoch: number }).epoch = (attachment as unknown as { clientEpoch: number }).clientEpoch\n',
       ],
       [ATTACHES, '{ ...a, channel: attachment.channel', '{ ...a, epoch: attachment.epoch, channel: attachment.channel'],
     ],
@@ -166,6 +180,89 @@ const breaks: readonly Break[] = [
     name: 'an unconfirmed life offered to any end',
     rules: 'A5 X2, decision 0005',
     patches: [[HOST_RECORD, 'record.offeredTo === 0n || record.offeredTo === a.end', 'record.offeredTo >= 0n']],
+  },
+  {
+    name: 'datagrams taken again',
+    rules: 'DGM-6.1 C2',
+    patches: [
+      [
+        'protocols/secure/replay-window.ts',
+        'return (this.#bits[wordOf(counter)] & bitOf(counter)) === 0',
+        'return this.#bits.length > 0',
+      ],
+    ],
+  },
+  {
+    name: 'a counter remembered before its datagram was opened',
+    rules: 'DGM-6.2',
+    patches: [
+      [
+        'protocols/secure/datagram-keys.ts',
+        '    const generation = Math.floor(counter / this.#perKey)\n    const key = this.#keyOf(generation)\n',
+        '    this.#window.accept(counter)\n    const generation = Math.floor(counter / this.#perKey)\n    const key = this.#keyOf(generation)\n',
+      ],
+    ],
+  },
+  {
+    name: 'what does not open believed',
+    rules: 'DGM-2.2 DGM-5.1',
+    patches: [
+      [
+        'protocols/secure/datagram-keys.ts',
+        "datagram.subarray(SEALED_HEAD_BYTES), out)) return 'forged'",
+        'datagram.subarray(SEALED_HEAD_BYTES), out)) out[0] = 1',
+      ],
+    ],
+  },
+  {
+    name: 'another address believed before it has answered',
+    rules: 'DGM-7.1',
+    patches: [
+      [
+        GATEWAY_PATHS,
+        '      this.#candidate = pathOf(address, this.#active.id)\n',
+        '      this.#active = pathOf(address, this.#active.id)\n      return\n',
+      ],
+    ],
+  },
+  {
+    name: 'the address never changed',
+    rules: 'DGM-7.1',
+    patches: [[GATEWAY_PATHS, '      this.#active = candidate\n', '']],
+  },
+  {
+    name: 'an address that has proved nothing asked without end',
+    rules: 'DGM-7.3',
+    patches: [[GATEWAY_PATHS, 'if (path.sent + CHALLENGE_BYTES > path.received) {', 'if (path.sent < 0) {']],
+  },
+  {
+    name: 'a una from the future believed',
+    rules: 'KCP-2.6',
+    patches: [
+      [DATAGRAM_CHECK, 'if ((sendNext - readInt32(bytes, at + field.una)) >>> 0 > LATE_MAX) return kcpVerdict.una', ''],
+    ],
+  },
+  {
+    name: 'an acknowledgement of what was never sent believed',
+    rules: 'KCP-2.7',
+    patches: [
+      [
+        DATAGRAM_CHECK,
+        'if ((sendNext - 1 - readInt32(bytes, at + field.sn)) >>> 0 > LATE_MAX) return kcpVerdict.ack',
+        '',
+      ],
+    ],
+  },
+  {
+    name: 'strangers sent what they ask for',
+    rules: 'KCP-7.3',
+    patches: [
+      [
+        'gateway/plain-kcp.ts',
+        'if (path.sentBytes + end - start > STRANGER_FACTOR * path.receivedBytes) return false',
+        '',
+      ],
+    ],
   },
 ]
 

@@ -10,6 +10,8 @@ import { runSeed } from './run-seed.ts'
 
 const USAGE = `usage: npm run sim -- --seeds N [--first N] [--jobs N] [--json] [--keep-going]
        npm run sim -- <seed> [--trace]`
+/** A seed takes a tenth of a second; what takes so long does not end at all. */
+const SEED_MS_MAX = 60_000
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
@@ -71,7 +73,9 @@ async function many(count: number, first: number, jobs: number): Promise<void> {
           execArgv: [],
         })
         let current = -1
+        let limit: ReturnType<typeof setTimeout> | undefined
         const next = () => {
+          clearTimeout(limit)
           const seed = isStopping ? undefined : seeds.shift()
           if (seed === undefined) {
             worker.removeAllListeners('exit')
@@ -81,6 +85,7 @@ async function many(count: number, first: number, jobs: number): Promise<void> {
           }
           current = seed
           worker.send(seed)
+          limit = setTimeout(() => worker.kill('SIGKILL'), SEED_MS_MAX)
         }
         worker.on('message', (result: SeedResult) => {
           done++
@@ -94,10 +99,12 @@ async function many(count: number, first: number, jobs: number): Promise<void> {
           } else if (!values.json && done % 100 === 0) console.log(`${done} seeds passed`)
           next()
         })
-        worker.on('exit', (exitCode) => {
+        worker.on('exit', (exitCode, signal) => {
+          clearTimeout(limit)
+          const failure = signal === 'SIGKILL' ? `did not end within ${SEED_MS_MAX / 1000} s` : `ended with ${exitCode}`
           failed.push({
             seed: current,
-            failure: `the process ended with ${exitCode}`,
+            failure: `the process ${failure}`,
             virtualSeconds: 0,
             messages: 0,
             datagrams: 0,

@@ -109,7 +109,10 @@ export function drawProfile(random: Random): Profile {
 /** From a stream of luck of its own: what else a seed draws stays as it was before there was UDP. */
 export function drawUdp(seed: number, latencyMs: number): UdpProfile | undefined {
   const random = new Random(seed ^ 0x0dd5eed)
-  return random.chance(0.6) ? undefined : udpOf(random, latencyMs)
+  if (random.chance(0.6)) return undefined
+  const udp = udpOf(random, latencyMs)
+  // Who listens in on plain KCP can log in as whom he has heard, as on plain TCP.
+  return udp.isSealed ? udp : { ...udp, faults: { ...udp.faults, replay: Infinity } }
 }
 
 /** Of the lines of a seed without sessions. */
@@ -137,7 +140,7 @@ function udpOf(random: Random, latencyMs: number): UdpProfile {
     },
     faults: {
       rebind: maybe(0.7, 300, 4000),
-      replay: isSealed ? maybe(0.5, 100, 1000) : Infinity,
+      replay: maybe(0.5, 100, 1000),
       forge: maybe(0.3, 200, 2000),
     },
   }
