@@ -30,7 +30,8 @@ export class DatagramCarrier implements Carrier, KcpLineSink {
   /** The one that takes its place, until it is connected. */
   #nextSocket: dgram.Socket | undefined
   #line: KcpLine | undefined
-  #address = ''
+  /** Of the gateway's name; the first is in use, the others follow while nothing is open. */
+  #addresses: readonly string[] = []
   #isOpen = false
   #isGone = false
   #refusals = 0
@@ -44,13 +45,13 @@ export class DatagramCarrier implements Carrier, KcpLineSink {
     this.#target = target
     this.#events = events
     this.#tooLate = setTimeout(() => this.#gone(new Error(SILENCE)), target.openMs)
-    dns.lookup(target.host, (error, address) => {
+    dns.lookup(target.host, { all: true }, (error, addresses) => {
       if (this.#isGone) return
       if (error) {
         this.#gone(error)
         return
       }
-      this.#address = address
+      this.#addresses = addresses.map(({ address }) => address)
       this.#listen()
     })
   }
@@ -133,15 +134,16 @@ export class DatagramCarrier implements Carrier, KcpLineSink {
 
   #listen(): void {
     this.#nextSocket?.close()
+    const [address] = this.#addresses
     const socket = dgram.createSocket({
-      type: this.#address.includes(':') ? 'udp6' : 'udp4',
+      type: address.includes(':') ? 'udp6' : 'udp4',
       recvBufferSize: RECEIVE_BUFFER_BYTES,
     })
     socket.on('message', (datagram) => this.#arrived(socket, datagram))
     socket.on('error', (cause: NodeJS.ErrnoException) => this.#failed(socket, cause))
     socket.on('connect', () => this.#connected(socket))
     this.#nextSocket = socket
-    socket.connect(this.#target.port, this.#address)
+    socket.connect(this.#target.port, address)
   }
 
   #connected(socket: dgram.Socket): void {
@@ -177,7 +179,13 @@ export class DatagramCarrier implements Carrier, KcpLineSink {
     if (this.#isGone) return
     this.#cause = cause
     if (!this.#isOpen) {
-      this.#gone(cause)
+      if (socket === this.#socket) this.#socket = undefined
+      else if (socket === this.#nextSocket) this.#nextSocket = undefined
+      else return
+      socket.close()
+      this.#addresses = this.#addresses.slice(1)
+      if (this.#addresses.length > 0) this.#listen()
+      else this.#gone(cause)
     } else if (socket === this.#nextSocket) {
       this.#nextSocket = undefined
       socket.close()

@@ -4,6 +4,7 @@
 //   write -> [waiting] -> Kcp -> sink.segments        receive -> Kcp -> sink.received
 import { kcpVerdict } from '../../protocols/kcp/datagram-check.ts'
 import { Kcp } from '../../protocols/kcp/kcp.ts'
+import { SegmentPool } from '../../protocols/kcp/segment-pool.ts'
 import type { KcpSettings } from '../../protocols/kcp/settings.ts'
 import { copyOf } from '../../protocols/wire/reader.ts'
 
@@ -16,6 +17,8 @@ export interface KcpStreamSink {
   drained(): void
 }
 
+/** Of all conversations of this process: idle ones hold nothing. */
+const pool = new SegmentPool()
 /** KCP takes a piece whole or not at all. */
 const PIECE_BYTES = 8 * 1024
 const HIGH_BYTES = 256 * 1024
@@ -30,10 +33,15 @@ export class KcpStream {
 
   constructor(conv: number, settings: Readonly<KcpSettings>, sink: KcpStreamSink) {
     this.#sink = sink
-    this.#kcp = new Kcp(conv, settings, {
-      packet: (bytes, start, end) => sink.segments(bytes, start, end),
-      message: (bytes, start, end) => sink.received(bytes.subarray(start, end)),
-    })
+    this.#kcp = new Kcp(
+      conv,
+      settings,
+      {
+        packet: (bytes, start, end) => sink.segments(bytes, start, end),
+        message: (bytes, start, end) => sink.received(bytes.subarray(start, end)),
+      },
+      pool,
+    )
   }
 
   /** Bytes accepted and not yet confirmed by the peer. */

@@ -1,6 +1,6 @@
 // Connections to one gateway over different ways at once: dialed in the order of preference, the next a moment behind the one
 // before or as soon as that one fails; whoever is welcomed first wins, and the others are closed before they have attached
-// anything (A2). One shows its ticket or token at a time, the next when that one fails or takes too long: a token may be
+// anything (A2, CLI-1.5). One shows its ticket or token at a time, the next when that one fails or takes too long: a token may be
 // good for one login only.
 //
 //   waiting -> token -> dialing -> hello -> (turn) login -> welcomed: the winner

@@ -1,4 +1,5 @@
 // kcp:// on real sockets, sealed and plain, against the protocols' server side.
+import dns from 'node:dns'
 import type { Test } from 'tap'
 import t from 'tap'
 import type { Channel } from '../../../sdk/client/channel.ts'
@@ -127,6 +128,18 @@ t.test('garbage into the client’s socket changes nothing', async (t) => {
   t.teardown(() => clearInterval(junk))
   t.same(await talk(room, 0, 1000), numbers(0, 1000))
   t.same(ends, [])
+})
+
+t.test('a name with several addresses: the next one is tried where nothing listens', async (t) => {
+  const gateway = await new DatagramGateway(t, new EchoGateway()).listen()
+  const addresses = [
+    { address: '127.0.0.2', family: 4 },
+    { address: '127.0.0.1', family: 4 },
+  ]
+  t.capture(dns, 'lookup', ((_name: string, _options: object, done: (error: null, found: object[]) => void) =>
+    done(null, addresses)) as never)
+  const client = clientOf(t, [`kcp://gateway.example:${gateway.port}?key=${gatewayKey}`])
+  t.equal(await client.actor('echo', 'room').call('echo.ask', 1), 1)
 })
 
 t.test('nothing listens: told at once', async (t) => {

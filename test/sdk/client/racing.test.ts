@@ -1,4 +1,4 @@
-// Several ways to one gateway: they run a race, the first that is welcomed wins, and one session goes on over all of them.
+// Several ways to one gateway: they run a race (CLI-1.5), the first that is welcomed wins, and one session goes on over all of them.
 import t from 'tap'
 import { clientKind, writeClose, writePair, writeTicket } from '../../../protocols/client/frames.ts'
 import { code } from '../../../protocols/codes.ts'
