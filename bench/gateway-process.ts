@@ -1,5 +1,6 @@
 // A gateway as its users start it: `skewer run` with a configuration in the run's own folder. Ports are free ones; a
 // gateway that was killed can be started again on those it had, with the keys it had.
+import { createPublicKey } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
@@ -12,20 +13,31 @@ type Started = { listeners: { transport: string; port: number }[]; admin: string
 export class GatewayProcess {
   tcpPort = 0
   websocketPort = 0
+  udpPort = 0
   readonly #crew: Crew
   readonly #launcher: string
   readonly #folder: string
   readonly #name: string
   readonly #hostAddress: string
   readonly #linkFlushDelayMs: number
+  readonly #hasUdp: boolean
   #program: Program | undefined
   #admin = ''
   /** Changes with each reload: a limit that nobody reaches. */
   #perSecond = 100_000
   #starts = 0
 
-  constructor(crew: Crew, launcher: string, folder: string, name: string, hostAddress: string, linkFlushDelayMs = 0) {
+  constructor(
+    crew: Crew,
+    launcher: string,
+    folder: string,
+    name: string,
+    hostAddress: string,
+    linkFlushDelayMs = 0,
+    hasUdp = false,
+  ) {
     this.#linkFlushDelayMs = linkFlushDelayMs
+    this.#hasUdp = hasUdp
     this.#crew = crew
     this.#launcher = launcher
     this.#folder = folder
@@ -35,6 +47,13 @@ export class GatewayProcess {
 
   get pid(): number {
     return this.#program!.pid
+  }
+
+  /** What clients over UDP know it by, in base64url. */
+  get gatewayKey(): string | undefined {
+    if (!this.#hasUdp) return undefined
+    const pem = readFileSync(path.join(this.#folder, 'state', 'noise.key'), 'utf8')
+    return createPublicKey(pem).export({ format: 'jwk' }).x
   }
 
   /** Resolves when it is ready: its host is linked. */
@@ -50,6 +69,7 @@ export class GatewayProcess {
     this.#admin = admin
     this.tcpPort = listeners.find(({ transport }) => transport === 'tcp')!.port
     this.websocketPort = listeners.find(({ transport }) => transport === 'websocket')!.port
+    this.udpPort = listeners.find(({ transport }) => transport === 'udp')?.port ?? 0
     const isReady = () =>
       fetch(`${admin}/ready`).then(
         ({ ok }) => ok || undefined,
@@ -78,6 +98,7 @@ export class GatewayProcess {
       listeners: [
         { transport: 'tcp', port: this.tcpPort },
         { transport: 'websocket', port: this.websocketPort },
+        ...(this.#hasUdp ? [{ transport: 'udp', port: this.udpPort }] : []),
       ],
       hosts: [{ name: 'echo', address: this.#hostAddress }],
       services: { echo: { keys: 'any' } },

@@ -30,8 +30,13 @@ export async function startEchoHost(
   return { worker, address }
 }
 
-export async function startGateway(stage: Stage, name: string, hostAddress: string): Promise<GatewayProcess> {
-  const gateway = new GatewayProcess(stage.crew, stage.launcher, stage.folder, name, hostAddress)
+export async function startGateway(
+  stage: Stage,
+  name: string,
+  hostAddress: string,
+  hasUdp = false,
+): Promise<GatewayProcess> {
+  const gateway = new GatewayProcess(stage.crew, stage.launcher, stage.folder, name, hostAddress, 0, hasUdp)
   await gateway.start()
   return gateway
 }

@@ -17,6 +17,12 @@ import type { Carrier, CarrierEvents } from './seams.ts'
 
 /** What a carrier that was closed still has to confirm is waited for so long. */
 export const LINGER_MS = 1000
+/**
+ * Acknowledgements that would travel alone wait so long for something to travel with, as the actor's answer, and for no
+ * more datagrams than this. Well below what any sender waits before it sends again (30 ms in the fastest preset).
+ */
+const ACK_DELAY_MS = 5
+const ACK_DATAGRAMS_MAX = 4
 /** Above this much unconfirmed, the core is told when it is below the lower one again. */
 const HIGH_BYTES = 4096
 const LOW_BYTES = 1024
@@ -51,6 +57,10 @@ export class KcpCarrier implements Carrier, KcpSink, Expiring {
   #state: (typeof state)[keyof typeof state] = state.open
   #why: number = code.detached
   #lingerUntil = Infinity
+  /** Datagrams taken, and whether something was written, since KCP last flushed. */
+  #arrived = 0
+  #hasWritten = false
+  #ackDueAt = Infinity
   #isHigh = false
   #isOverfull = false
   #isResuming = false
@@ -106,6 +116,7 @@ export class KcpCarrier implements Carrier, KcpSink, Expiring {
       this.#carriers.counters.refuse(verdict)
       return false
     }
+    this.#arrived++
     if (this.#events === undefined) return true
     this.#carriers.touch(this)
     if (this.#isHigh && this.kcp.unackedBytes <= LOW_BYTES) {
@@ -143,6 +154,7 @@ export class KcpCarrier implements Carrier, KcpSink, Expiring {
   write(batch: Uint8Array): void {
     if (this.#state !== state.open) return
     if (!this.kcp.send(batch, this.#carriers.env.now())) this.#isOverfull = true
+    this.#hasWritten = true
     if (this.kcp.unackedBytes > HIGH_BYTES) this.#isHigh = true
     this.#carriers.touch(this)
   }
@@ -191,14 +203,20 @@ export class KcpCarrier implements Carrier, KcpSink, Expiring {
     if (this.#state !== state.destroyed) {
       if (this.#isResuming) {
         this.#isResuming = false
+        this.#hasWritten = true
         this.kcp.resume(now)
       }
-      this.kcp.tick(now)
-      this.#countResent()
+      if (!this.#mayWait(now)) {
+        this.kcp.tick(now)
+        this.#arrived = 0
+        this.#hasWritten = false
+        this.#ackDueAt = Infinity
+        this.#countResent()
+      }
       this.path.turn(now)
     }
     if (this.#isOver(now)) this.#finish(now)
-    else this.#carriers.wakeAt(this, Math.min(this.kcp.deadline(), this.path.deadline(), this.#lingerUntil))
+    else this.#carriers.wakeAt(this, Math.min(this.#kcpDeadline(), this.path.deadline(), this.#lingerUntil))
   }
 
   expired(_deadline: Deadline, now: number): void {
@@ -213,6 +231,19 @@ export class KcpCarrier implements Carrier, KcpSink, Expiring {
     counters.timedOut += timedOut - (this.#resent - this.#overtaken)
     this.#overtaken = fastResent
     this.#resent = timedOut + fastResent
+  }
+
+  /** Whether all there is to send are acknowledgements, which wait for company. */
+  #mayWait(now: number): boolean {
+    const { kcp } = this
+    if (this.#hasWritten || this.#arrived >= ACK_DATAGRAMS_MAX || !kcp.settings.immediate || kcp.unackedBytes > 0)
+      return false
+    if (this.#ackDueAt === Infinity && kcp.deadline() <= now) this.#ackDueAt = now + ACK_DELAY_MS
+    return now < this.#ackDueAt
+  }
+
+  #kcpDeadline(): number {
+    return this.#ackDueAt === Infinity ? this.kcp.deadline() : this.#ackDueAt
   }
 
   #isOver(now: number): boolean {

@@ -7,14 +7,17 @@ import type { LoadClient, LoadEvents } from '../load/client.ts'
 import { LaneClient, TICK_MS } from '../load/lane-client.ts'
 import { Pace } from '../load/pace.ts'
 import { RawClient } from '../load/raw-client.ts'
+import { kcpOpener } from '../load/kcp-stream.ts'
 import { openTcp, openWebSocket } from '../load/stream.ts'
 import { type Usage, usageOf } from '../process-usage.ts'
 import { SAMPLE_MS } from '../report.ts'
 import { answerWith } from '../worker.ts'
 
 export type LoadPlan = {
-  speaks: 'lanes-tcp' | 'lanes-websocket' | 'raw'
+  speaks: 'lanes-tcp' | 'lanes-websocket' | 'lanes-kcp' | 'raw'
   port: number
+  /** Of KCP: the gateway's public key, in base64url. */
+  gatewayKey?: string
   clients: number
   payloadBytes: number
   depth: number
@@ -63,9 +66,9 @@ const events: LoadEvents = {
   },
 }
 
-function open(i: number, { speaks, port, payloadBytes }: LoadPlan): LoadClient {
+function open(i: number, { speaks, port, payloadBytes, gatewayKey }: LoadPlan): LoadClient {
   if (speaks === 'raw') return new RawClient(openTcp, port, payloadBytes, events)
-  const stream = speaks === 'lanes-tcp' ? openTcp : openWebSocket
+  const stream = speaks === 'lanes-tcp' ? openTcp : speaks === 'lanes-kcp' ? kcpOpener(gatewayKey!) : openWebSocket
   return new LaneClient(stream, port, `c${process.pid}-${i}`, payloadBytes, events)
 }
 

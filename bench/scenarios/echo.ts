@@ -1,4 +1,4 @@
-// tcp-echo, ws-echo and push: one load through the gateway and, where asked for, the same through its rivals. Everything
+// tcp-echo, ws-echo, kcp-echo and push: one load through the gateway and, where asked for, the same through its rivals. Everything
 // stays up for the whole run; in each round every subject has its turn, in an order that rotates.
 import { Histogram } from '../histogram.ts'
 import type { BenchOptions } from '../options.ts'
@@ -16,18 +16,25 @@ const BUSY_SHARE = 0.9
 /** Below this share of the rate that was asked for, the load was not kept up. */
 const KEPT_SHARE = 0.95
 
-type Target = { name: string; speaks: LoadPlan['speaks']; port: number; pids: { middle?: number; host: number } }
+type Target = Pick<LoadPlan, 'speaks' | 'port' | 'gatewayKey'> & {
+  name: string
+  pids: { middle?: number; host: number }
+}
 
 export const tcpEcho: Scenario = (stage, options) => run(stage, options, 'lanes-tcp', true)
 export const wsEcho: Scenario = (stage, options) => run(stage, options, 'lanes-websocket', true)
+export const kcpEcho: Scenario = (stage, options) => run(stage, options, 'lanes-kcp', true)
 export const push: Scenario = (stage, options) => run(stage, options, 'lanes-tcp', false)
 
 async function run(stage: Stage, options: BenchOptions, speaks: LoadPlan['speaks'], sends: boolean): Promise<Outcome> {
   const pushRate = sends ? 0 : options.rate / options.clients
   const host = await startEchoHost(stage, options, pushRate)
-  const gateway = await startGateway(stage, 'gateway', host.address)
-  const port = speaks === 'lanes-websocket' ? gateway.websocketPort : gateway.tcpPort
-  const targets: Target[] = [{ name: 'skewer', speaks, port, pids: { middle: gateway.pid, host: host.worker.pid } }]
+  const gateway = await startGateway(stage, 'gateway', host.address, speaks === 'lanes-kcp')
+  const ports = { 'lanes-tcp': gateway.tcpPort, 'lanes-websocket': gateway.websocketPort, 'lanes-kcp': gateway.udpPort }
+  const port = speaks === 'raw' ? 0 : ports[speaks]
+  const { gatewayKey } = gateway
+  const pids = { middle: gateway.pid, host: host.worker.pid }
+  const targets: Target[] = [{ name: 'skewer', speaks, port, gatewayKey, pids }]
   targets.push(...(await rivals(stage, options)))
   const rounds: Record<string, Round[]> = Object.fromEntries(targets.map(({ name }) => [name, []]))
   for (let i = 0; i < options.rounds; i++) {
@@ -62,9 +69,9 @@ async function rivals(stage: Stage, { against, clients }: BenchOptions): Promise
 /** A generator of its own for each turn: its connections are gone when another has its turn. */
 async function measure(stage: Stage, options: BenchOptions, target: Target, sends: boolean): Promise<Round> {
   const { clients, payloadBytes, depth, rate, seconds, warmupSeconds } = options
-  const { name, speaks, port, pids } = target
+  const { name, speaks, port, gatewayKey, pids } = target
   const generator = stage.crew.work('the generator', new URL('../processes/load.ts', import.meta.url))
-  const plan = { speaks, port, clients, payloadBytes, depth, rate, sends }
+  const plan = { speaks, port, gatewayKey, clients, payloadBytes, depth, rate, sends }
   await generator.ask({ kind: 'connect', plan } satisfies ToLoad, CONNECT_MS)
   const [warmupMs, forMs] = [warmupSeconds * 1000, seconds * 1000]
   const measure: ToLoad = { kind: 'measure', warmupMs, forMs, pids }

@@ -1,0 +1,28 @@
+// What a generator's client speaks over UDP: KCP in datagrams sealed with the gateway's key, as the SDK does it.
+import { randomBytes } from 'node:crypto'
+import { kcpSettings } from '../../protocols/kcp/settings.ts'
+import { SEALED_CONV } from '../../protocols/secure/datagram-codec.ts'
+import { DatagramCarrier } from '../../sdk/client/datagram-carrier.ts'
+import { SealedEnvelope } from '../../sdk/client/sealed-envelope.ts'
+import { nodeCryptoProvider } from '../../sdk/node-crypto.ts'
+import type { OpenStream } from './stream.ts'
+
+const OPEN_MS = 10_000
+const settings = kcpSettings('fast', { stream: true, peerMtu: 1500, sendBytesMax: 4 * 1024 * 1024 })
+
+/** `key`: the gateway's public key, in base64url. */
+export function kcpOpener(key: string): OpenStream {
+  const crypto = nodeCryptoProvider()
+  const gatewayKey = new Uint8Array(Buffer.from(key, 'base64url'))
+  const envelope = (now: number) => new SealedEnvelope({ crypto, gatewayKey, random: randomBytes }, now)
+  return (port, events) => {
+    const target = { host: '127.0.0.1', port, conv: SEALED_CONV, settings, openMs: OPEN_MS, envelope }
+    const carrier = new DatagramCarrier(target, {
+      opened: () => events.opened(),
+      received: (bytes) => events.received(bytes),
+      drained() {},
+      closed: () => events.closed(),
+    })
+    return { write: (bytes) => carrier.write(bytes), close: () => carrier.destroy() }
+  }
+}
