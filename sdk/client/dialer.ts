@@ -34,6 +34,8 @@ export class Dialer implements RaceOwner {
   #dialGateway = 0
   /** An address that was asked for by itself. */
   #dialAddress: number | undefined
+  /** Where a silent connection's session was looked for last. */
+  #rescueGateway = 0
   /** Attempts since the session was last connected for longer than the longest back-off, over any connections. */
   #attempts = 0
   #connectedSince = Infinity
@@ -112,12 +114,24 @@ export class Dialer implements RaceOwner {
     this.#dialAt = now + this.#core.env.random() * Math.min(withinMs, RETRY_MS_MAX)
   }
 
-  /** Nothing is heard though something is owed: other ways to the gateway, and a fresh one of this kind, are tried. */
+  /**
+   * Nothing is heard though something is owed: other ways to the gateway, and a fresh one of this kind, are tried; and when
+   * it is told again, the next gateway's beside them.
+   */
   stalled(connection: ClientConnection, now: number): void {
-    if (connection !== this.active || this.isMoving || this.#core.ticket === undefined) return
+    if (connection !== this.active || this.#core.ticket === undefined) return
+    const isRescued = this.#race?.purpose === 'rescue'
+    if (this.isMoving && !isRescued) return
+    const { gateways, gatewayOf } = this.#core.settings
+    if (connection.isSilent) this.#rescueGateway = (this.#rescueGateway + 1) % gateways.length
+    else this.#rescueGateway = gatewayOf[connection.address]
     connection.isSilent = true
-    this.#abandon('the connection beside it is silent')
-    this.#run(this.#waysTo(connection.address), 'rescue', now)
+    if (isRescued) {
+      this.#race!.add(gateways[this.#rescueGateway], now)
+    } else {
+      this.#abandon('the connection beside it is silent')
+      this.#run(gateways[this.#rescueGateway], 'rescue', now)
+    }
   }
 
   /** It is heard again. */

@@ -85,9 +85,12 @@ export class Race {
 
   /** Further addresses, dialed behind the others. */
   add(addresses: readonly number[], now: number): void {
-    for (const address of addresses) if (!this.runners.some((it) => it.address === address)) this.#waiting.push(address)
+    for (const address of addresses) {
+      const isIn = this.#waiting.includes(address) || this.runners.some((runner) => runner.address === address)
+      if (!isIn) this.#waiting.push(address)
+    }
     if (this.runners.length === 0) this.start(now)
-    else if (this.#nextAt === Infinity) this.#arm(now)
+    else if (this.#nextAt === Infinity && this.runners.some((it) => it.state !== 'token')) this.#arm(now)
   }
 
   /** HELLO came: its turn to greet comes. */

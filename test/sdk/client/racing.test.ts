@@ -239,6 +239,31 @@ t.test('a silent connection where nothing else works either: it is given up afte
   t.ok(rig.log.includes(`connection 0 ended ${code.idle}`))
 })
 
+t.test(
+  'a silent connection to a gateway that is gone: the next gateway is asked beside it two seconds later',
+  async (t) => {
+    const { rig, id } = onlineOver('kcp', [['kcp', 'ws'], 'b', 'c'])
+    rig.core.stalled(id, rig.now)
+    rig.pass(2000)
+    t.equal(addressesOf(rig), 'kcp kcp ws', 'its own one first')
+    rig.core.stalled(id, rig.now)
+    rig.pass(250)
+    t.equal(addressesOf(rig), 'kcp kcp ws b')
+    rig.core.stalled(id, rig.now)
+    rig.core.stalled(id, rig.now)
+    rig.pass(1000)
+    t.equal(addressesOf(rig), 'kcp kcp ws b c', 'no way twice at a time')
+    rig.greet(idOf(rig, 'b'))
+    rig.accept(idOf(rig, 'b'))
+    t.equal(rig.core.dialer.active?.id, idOf(rig, 'b'))
+    t.same(rig.closed.toSorted(), [id, 2, 3, 5])
+    t.notOk(
+      rig.log.some((line) => line.startsWith('detached')),
+      'make before break',
+    )
+  },
+)
+
 t.test('whoever chooses a way by itself stays on it', async (t) => {
   const { rig, id } = onlineOver('kcp')
   rig.core.switchTo(2, rig.now)
