@@ -14,6 +14,7 @@ export class GatewayProcess {
   tcpPort = 0
   websocketPort = 0
   udpPort = 0
+  httpPort = 0
   readonly #crew: Crew
   readonly #launcher: string
   readonly #folder: string
@@ -70,6 +71,7 @@ export class GatewayProcess {
     this.tcpPort = listeners.find(({ transport }) => transport === 'tcp')!.port
     this.websocketPort = listeners.find(({ transport }) => transport === 'websocket')!.port
     this.udpPort = listeners.find(({ transport }) => transport === 'udp')?.port ?? 0
+    this.httpPort = listeners.find(({ transport }) => transport === 'http')!.port
     const isReady = () =>
       fetch(`${admin}/ready`).then(
         ({ ok }) => ok || undefined,
@@ -99,6 +101,7 @@ export class GatewayProcess {
         { transport: 'tcp', port: this.tcpPort },
         { transport: 'websocket', port: this.websocketPort },
         ...(this.#hasUdp ? [{ transport: 'udp', port: this.udpPort }] : []),
+        { transport: 'http', port: this.httpPort, http: { contentType: 'application/octet-stream' } },
       ],
       hosts: [{ name: 'echo', address: this.#hostAddress }],
       services: { echo: { keys: 'any' } },

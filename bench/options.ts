@@ -1,5 +1,14 @@
 // What can be asked of a run, and what each scenario takes where nothing is said.
-export const scenarioNames = ['tcp-echo', 'ws-echo', 'kcp-echo', 'push', 'idle', 'storm', 'reload'] as const
+export const scenarioNames = [
+  'tcp-echo',
+  'ws-echo',
+  'kcp-echo',
+  'http-call',
+  'push',
+  'idle',
+  'storm',
+  'reload',
+] as const
 export type ScenarioName = (typeof scenarioNames)[number]
 
 /** Proxies, and `raw`: the generator straight at the echo, without anything between. */
@@ -39,10 +48,11 @@ const STORM_MESSAGES_PER_CLIENT = 10
 export function optionsOf(scenario: ScenarioName, given: Partial<BenchOptions>): BenchOptions {
   const clients = given.clients ?? (scenario === 'idle' ? 1000 : 100)
   const perPlayer = clients * STORM_MESSAGES_PER_CLIENT
+  const isEcho = scenario.endsWith('-echo') || scenario === 'http-call'
   const rates = { push: clients * PUSHES_PER_CLIENT, storm: perPlayer, reload: perPlayer }
   return {
     clients,
-    depth: given.depth ?? (scenario.endsWith('-echo') ? 1 : limits.depth.max),
+    depth: given.depth ?? (isEcho ? 1 : limits.depth.max),
     payloadBytes: given.payloadBytes ?? 64,
     rate: given.rate ?? (scenario in rates ? rates[scenario as keyof typeof rates] : 0),
     seconds: given.seconds ?? 5,

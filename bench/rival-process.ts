@@ -15,12 +15,18 @@ const NGINX_STREAM_MODULE = '/usr/lib/nginx/modules/ngx_stream_module.so'
 
 const proxies = {
   nginx: {
-    config: new URL('./rivals/nginx.conf', import.meta.url),
+    configs: {
+      tcp: new URL('./rivals/nginx.conf', import.meta.url),
+      http: new URL('./rivals/nginx-http.conf', import.meta.url),
+    },
     debianPackages: 'nginx libnginx-mod-stream',
     args: (file: string, folder: string) => ['-p', folder, '-c', file],
   },
   haproxy: {
-    config: new URL('./rivals/haproxy.cfg', import.meta.url),
+    configs: {
+      tcp: new URL('./rivals/haproxy.cfg', import.meta.url),
+      http: new URL('./rivals/haproxy-http.cfg', import.meta.url),
+    },
     debianPackages: 'haproxy',
     args: (file: string) => ['-db', '-f', file],
   },
@@ -34,9 +40,17 @@ export function missingRival(name: ProxyName, searched = searchedFolders()): str
 }
 
 /** @returns the process and the port at which it proxies to `target` */
-export async function startProxy(crew: Crew, name: ProxyName, folder: string, target: number, clients: number) {
+export async function startProxy(
+  crew: Crew,
+  name: ProxyName,
+  speaks: 'tcp' | 'http',
+  folder: string,
+  target: number,
+  clients: number,
+) {
   const port = await freePort()
-  const { config, args } = proxies[name]
+  const { configs, args } = proxies[name]
+  const config = configs[speaks]
   const file = path.join(folder, path.basename(config.pathname))
   const loadModule = existsSync(NGINX_STREAM_MODULE) ? `load_module ${NGINX_STREAM_MODULE};` : ''
   const values: Record<string, string | number> = {

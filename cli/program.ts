@@ -153,7 +153,7 @@ export function buildProgram(finish: (code: number) => void): Command {
     .option('--seconds <count>', 'how long each turn is measured; default: 5', readWithin(limits.seconds))
     .option('--rounds <count>', 'how often each subject has its turn; default: 3', readWithin(limits.rounds))
     .option('--warmup <seconds>', 'before each measuring; default: 2', readWithin(limits.warmupSeconds))
-    .option('--against <rivals>', `of tcp-echo: ${rivalNames.join(',')}, or some of them`, readRivals)
+    .option('--against <rivals>', `of tcp-echo and http-call: ${rivalNames.join(',')}, or some of them`, readRivals)
     .option('--html <file>', 'write the report as a page with charts, which needs no network')
     .action(does(async (scenario, flags) => (await import('./commands/bench.ts')).bench(scenario, flags)))
 

@@ -50,7 +50,7 @@ answerWith<ToEchoHost>(async ({ pushRate, payloadBytes }) => {
     onStart(ctx) {
       if (pushRate > 0) push(ctx, pushRate, payload)
     },
-    routes: { 'echo.say': (ctx, said) => say(ctx, said as Uint8Array) },
+    routes: { 'echo.say': (ctx, said) => say(ctx, said as Uint8Array), 'echo.call': (_ctx, said) => said },
   })
   const host = await startHost({ name: 'echo', listen: '127.0.0.1:0', services: [echo], codec: bytes })
   return { address: host.address } satisfies EchoHostStarted

@@ -4,6 +4,7 @@ import process from 'node:process'
 import { monotonicUs } from '../clock.ts'
 import { Histogram, type HistogramCounts } from '../histogram.ts'
 import type { LoadClient, LoadEvents } from '../load/client.ts'
+import { HttpClient } from '../load/http-client.ts'
 import { LaneClient, TICK_MS } from '../load/lane-client.ts'
 import { Pace } from '../load/pace.ts'
 import { RawClient } from '../load/raw-client.ts'
@@ -14,7 +15,7 @@ import { SAMPLE_MS } from '../report.ts'
 import { answerWith } from '../worker.ts'
 
 export type LoadPlan = {
-  speaks: 'lanes-tcp' | 'lanes-websocket' | 'lanes-kcp' | 'raw'
+  speaks: 'lanes-tcp' | 'lanes-websocket' | 'lanes-kcp' | 'http' | 'raw'
   port: number
   /** Of KCP: the gateway's public key, in base64url. */
   gatewayKey?: string
@@ -68,6 +69,7 @@ const events: LoadEvents = {
 
 function open(i: number, { speaks, port, payloadBytes, gatewayKey }: LoadPlan): LoadClient {
   if (speaks === 'raw') return new RawClient(openTcp, port, payloadBytes, events)
+  if (speaks === 'http') return new HttpClient(openTcp, port, `c${process.pid}-${i}`, payloadBytes, events)
   const stream = speaks === 'lanes-tcp' ? openTcp : speaks === 'lanes-kcp' ? kcpOpener(gatewayKey!) : openWebSocket
   return new LaneClient(stream, port, `c${process.pid}-${i}`, payloadBytes, events)
 }

@@ -1,5 +1,5 @@
-// tcp-echo, ws-echo, kcp-echo and push: one load through the gateway and, where asked for, the same through its rivals. Everything
-// stays up for the whole run; in each round every subject has its turn, in an order that rotates.
+// tcp-echo, ws-echo, kcp-echo, http-call and push: one load through the gateway and, where asked for, the same through its
+// rivals. Everything stays up for the whole run; in each round every subject has its turn, in an order that rotates.
 import { Histogram } from '../histogram.ts'
 import type { BenchOptions } from '../options.ts'
 import type { LoadPlan, Measured, ToLoad } from '../processes/load.ts'
@@ -24,18 +24,29 @@ type Target = Pick<LoadPlan, 'speaks' | 'port' | 'gatewayKey'> & {
 export const tcpEcho: Scenario = (stage, options) => run(stage, options, 'lanes-tcp', true)
 export const wsEcho: Scenario = (stage, options) => run(stage, options, 'lanes-websocket', true)
 export const kcpEcho: Scenario = (stage, options) => run(stage, options, 'lanes-kcp', true)
+export const httpCall: Scenario = (stage, options) => run(stage, options, 'http', true)
 export const push: Scenario = (stage, options) => run(stage, options, 'lanes-tcp', false)
 
-async function run(stage: Stage, options: BenchOptions, speaks: LoadPlan['speaks'], sends: boolean): Promise<Outcome> {
+async function run(
+  stage: Stage,
+  options: BenchOptions,
+  speaks: Exclude<LoadPlan['speaks'], 'raw'>,
+  sends: boolean,
+): Promise<Outcome> {
   const pushRate = sends ? 0 : options.rate / options.clients
   const host = await startEchoHost(stage, options, pushRate)
   const gateway = await startGateway(stage, 'gateway', host.address, speaks === 'lanes-kcp')
-  const ports = { 'lanes-tcp': gateway.tcpPort, 'lanes-websocket': gateway.websocketPort, 'lanes-kcp': gateway.udpPort }
-  const port = speaks === 'raw' ? 0 : ports[speaks]
+  const ports = {
+    'lanes-tcp': gateway.tcpPort,
+    'lanes-websocket': gateway.websocketPort,
+    'lanes-kcp': gateway.udpPort,
+    http: gateway.httpPort,
+  }
+  const port = ports[speaks]
   const { gatewayKey } = gateway
   const pids = { middle: gateway.pid, host: host.worker.pid }
   const targets: Target[] = [{ name: 'skewer', speaks, port, gatewayKey, pids }]
-  targets.push(...(await rivals(stage, options)))
+  targets.push(...(await rivals(stage, options, speaks === 'http' ? 'http' : 'raw')))
   const rounds: Record<string, Round[]> = Object.fromEntries(targets.map(({ name }) => [name, []]))
   for (let i = 0; i < options.rounds; i++) {
     const turn = i % targets.length
@@ -49,18 +60,19 @@ async function run(stage: Stage, options: BenchOptions, speaks: LoadPlan['speaks
   return { rounds, violations: [] }
 }
 
-async function rivals(stage: Stage, { against, clients }: BenchOptions): Promise<Target[]> {
+async function rivals(stage: Stage, { against, clients }: BenchOptions, speaks: 'raw' | 'http'): Promise<Target[]> {
   if (against.length === 0) return []
-  const worker = stage.crew.work('the plain echo', new URL('../processes/plain-echo.ts', import.meta.url))
+  const echo = speaks === 'http' ? '../processes/plain-http-echo.ts' : '../processes/plain-echo.ts'
+  const worker = stage.crew.work('the plain echo', new URL(echo, import.meta.url))
   const { port } = await worker.ask<PlainEchoStarted>({ kind: 'start' }, START_MS)
   const host = worker.pid
   const targets: Target[] = []
   for (const name of against) {
     if (name === 'raw') {
-      targets.push({ name, speaks: 'raw', port, pids: { host } })
+      targets.push({ name, speaks, port, pids: { host } })
     } else {
-      const proxy = await startProxy(stage.crew, name, stage.folder, port, clients)
-      targets.push({ name, speaks: 'raw', port: proxy.port, pids: { middle: proxy.pid, host } })
+      const proxy = await startProxy(stage.crew, name, speaks === 'http' ? 'http' : 'tcp', stage.folder, port, clients)
+      targets.push({ name, speaks, port: proxy.port, pids: { middle: proxy.pid, host } })
     }
   }
   return targets

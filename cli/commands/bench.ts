@@ -19,8 +19,8 @@ export type BenchFlags = Partial<Omit<BenchOptions, 'payloadBytes' | 'warmupSeco
 
 export async function bench(scenario: ScenarioName, flags: BenchFlags): Promise<number> {
   const { payload, warmup, json, html, ...rest } = flags
-  if (flags.against !== undefined && scenario !== 'tcp-echo') {
-    throw new Failure('--against is of tcp-echo only: the rivals carry bytes, not sessions', exitCode.usage)
+  if (flags.against !== undefined && scenario !== 'tcp-echo' && scenario !== 'http-call') {
+    throw new Failure('--against is of tcp-echo and http-call only: the rivals know no sessions', exitCode.usage)
   }
   const given = { ...rest, payloadBytes: payload, warmupSeconds: warmup }
   const launcher = process.argv[1]

@@ -30,7 +30,7 @@ async function report(t: Test, args: string[]): Promise<{ report: Report; stderr
   return { report, stderr }
 }
 
-for (const scenario of ['tcp-echo', 'ws-echo', 'kcp-echo', 'push'] as const) {
+for (const scenario of ['tcp-echo', 'ws-echo', 'kcp-echo', 'http-call', 'push'] as const) {
   t.test(`${scenario} tells what a message costs`, needsProc, async (t) => {
     const { subjects } = (await report(t, [scenario])).report
     t.equal(subjects.length, 1)
@@ -89,8 +89,11 @@ t.test('a rival that is not there is named with its package', async (t) => {
 t.test('wrong usage is told before anything is started', async (t) => {
   const bad = async (...args: string[]) => (await skewer(['bench', ...args])).stderr
   t.match(await bad(), /missing required argument 'scenario'/)
-  t.match(await bad('tcp-ecko'), /Allowed choices are tcp-echo, ws-echo, kcp-echo, push, idle, storm, reload/)
+  t.match(
+    await bad('tcp-ecko'),
+    /Allowed choices are tcp-echo, ws-echo, kcp-echo, http-call, push, idle, storm, reload/,
+  )
   t.match(await bad('tcp-echo', '--payload', '7'), /whole number from 8 to 16384/)
   t.match(await bad('tcp-echo', '--against', 'apache'), /The rivals are nginx, haproxy, raw/)
-  t.match(await bad('push', '--against', 'nginx'), /--against is of tcp-echo only/)
+  t.match(await bad('push', '--against', 'nginx'), /--against is of tcp-echo and http-call only/)
 })
