@@ -116,6 +116,22 @@ export function buildProgram(finish: (code: number) => void): Command {
   withAdmin(add(session, 'list', 'list them'))
     .option('--limit <count>', 'how many at most; default: 100', readCount)
     .action(does(async (flags) => (await import('./commands/operate.ts')).list('sessions', flags)))
+  withAdmin(add(session, 'kick', 'end one for good, or all of a user'))
+    .argument('[session]', 'as `session list` names it')
+    .option('--user <name>', 'all sessions of this user')
+    .action(does(async (name, flags) => (await import('./commands/operate.ts')).kick(name, flags)))
+  const ban = program.command('ban').description('who is kept out of a gateway')
+  withAdmin(add(ban, 'list', 'list the bans')).action(
+    does(async (flags) => (await import('./commands/operate.ts')).list('bans', flags)),
+  )
+  withAdmin(add(ban, 'add', 'keep out a user, an address or a network, and end what is there of it'))
+    .argument('<what>', 'user:NAME, an address, or a network such as 10.1.0.0/16')
+    .option('--for <duration>', 'for how long; default: 1d')
+    .option('--reason <text>', 'shown in the list')
+    .action(does(async (what, flags) => (await import('./commands/operate.ts')).ban(what, flags)))
+  withAdmin(add(ban, 'rm', 'take a ban back'))
+    .argument('<what>', 'as `ban list` names it')
+    .action(does(async (what, flags) => (await import('./commands/operate.ts')).unban(what, flags)))
   const host = program.command('host').description('hosts of a gateway')
   withAdmin(add(host, 'list', 'list them')).action(
     does(async (flags) => (await import('./commands/operate.ts')).list('hosts', flags)),

@@ -119,6 +119,18 @@ export const effectRows: readonly Row[] = [
     effect: 'the next message, also of sessions that are there',
   },
   {
+    keys: '`listeners[].proxyProtocol`, `forwarded`',
+    pattern: /^listeners\[[^\]]*\]\.(proxyProtocol|forwarded)\b/,
+    touches: 'newcomers',
+    effect: 'new connections and requests',
+  },
+  {
+    keys: '`admission`',
+    pattern: /^admission\b/,
+    touches: 'newcomers',
+    effect: 'new connections; those that are there go on',
+  },
+  {
     keys: '`auth.singleLogin`',
     pattern: /^auth\.singleLogin$/,
     touches: 'newcomers',

@@ -26,6 +26,7 @@ export function redactedConfig(settings: Settings): PlainConfig {
     ),
     routes: settings.routes.map(routeConfig),
     policies: plainGatewayPolicies(settings.policies ?? {}),
+    admission: settings.admission && admissionConfig(settings.admission),
     auth:
       auth.kind === 'development'
         ? present({ development: true, singleLogin: settings.singleLogin })
@@ -79,7 +80,13 @@ function listenerConfig(listener: ListenerSettings): PlainConfig {
   const http = listener.http && httpConfig(listener.http)
   const lane = kcp && kcpConfig(kcp)
   const policies = plainPolicies(listener.policies)
-  return present({ name, transport, host, port, security, tls: tls && present(tls), ...web, kcp: lane, http, policies })
+  const proxyProtocol = listener.proxyProtocol && { from: listener.proxyProtocol }
+  const forwarded = listener.forwarded && { from: listener.forwarded }
+  return present({
+    ...{ name, transport, host, port, security, tls: tls && present(tls), ...web, kcp: lane, http, policies },
+    proxyProtocol,
+    forwarded,
+  })
 }
 
 /** Without its preset, of which every key is here. */
@@ -101,6 +108,20 @@ function httpConfig(http: HttpSettings): PlainConfig {
     keepAlive: formatDuration(http.keepAliveMs),
     requestsPerConnection: http.requestsPerConnection,
   }
+}
+
+function admissionConfig({ limits, lists }: NonNullable<Settings['admission']>): PlainConfig {
+  const { isObserved, perAddress, perNetwork, rate } = limits
+  return present({
+    mode: isObserved ? 'observe' : 'enforce',
+    allow: [...lists.allow],
+    allowFile: lists.allowFile,
+    deny: [...lists.deny],
+    denyFile: lists.denyFile,
+    connectionsPerAddress: perAddress === Infinity ? undefined : perAddress,
+    connectionsPerNetwork: perNetwork === Infinity ? undefined : perNetwork,
+    connectionRate: rate && formatRate(rate),
+  })
 }
 
 function serviceConfig(service: ServiceSettings): PlainConfig {

@@ -29,6 +29,7 @@ export function resolveSettings(config: Config, directory: string): Settings {
     services: Object.entries(config.services).map(([name, service]) => serviceSettings(name, service, file)),
     routes: routeSettings(config, file),
     policies: gatewayPolicySet(config.policies, file),
+    admission: admissionSettings(config, file),
     auth: authSettings(config, file),
     singleLogin: config.auth?.singleLogin === 'off' ? undefined : config.auth?.singleLogin,
     ticketKeys: config.ticketKeys,
@@ -67,6 +68,22 @@ function listenerSettings(listener: Config['listeners'][number], file: FileOf): 
     kcp: transport === 'udp' ? kcpFrom(listener.kcp) : undefined,
     ...httpOf(listener),
     policies: policySet(listener.policies, file),
+    proxyProtocol: listener.proxyProtocol?.from,
+    forwarded: listener.forwarded?.from,
+  }
+}
+
+function admissionSettings({ admission }: Config, file: FileOf): Settings['admission'] {
+  if (admission === undefined) return undefined
+  const { mode, allow, allowFile, deny, denyFile, connectionsPerAddress, connectionsPerNetwork } = admission
+  return {
+    limits: {
+      isObserved: mode === 'observe',
+      perAddress: connectionsPerAddress ?? Infinity,
+      perNetwork: connectionsPerNetwork ?? Infinity,
+      rate: admission.connectionRate,
+    },
+    lists: { allow, allowFile: allowFile && file(allowFile), deny, denyFile: denyFile && file(denyFile) },
   }
 }
 

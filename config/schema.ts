@@ -18,6 +18,7 @@ import {
   size,
   text,
 } from './schema-values.ts'
+import { admission, forwarded, proxyProtocol } from './schema-admission.ts'
 import { calls, canary, concurrency, hostBreaker, routeBreaker, serviceBreaker } from './schema-guards.ts'
 import { gatewayPolicies, listenerPolicies, routePolicies, servicePolicies } from './schema-policies.ts'
 
@@ -75,6 +76,8 @@ const listener = z.strictObject({
     })
     .optional(),
   policies: listenerPolicies.optional(),
+  proxyProtocol: proxyProtocol.optional(),
+  forwarded: forwarded.optional(),
 })
 
 const route = z.strictObject({
@@ -311,6 +314,7 @@ export const configSchema = z.strictObject({
     .default([])
     .meta({ description: 'Which messages go to which service, and within what limits.' }),
   policies: gatewayPolicies.prefault({}),
+  admission: admission.optional(),
   auth: auth.optional().meta({ description: 'Who may log in; one of the kinds below. Default: development.' }),
   ticketKeys: ticketKeys.optional().meta({
     description: 'What seals tickets: the same keys on all gateways. Default: keys of its own in `stateDir` (T3).',

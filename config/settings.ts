@@ -1,5 +1,6 @@
 // What the gateway runs on: the configuration file after checking, defaults filled in, units resolved (milliseconds,
 // bytes, tokens a second). Plain data, made by settings-from-yaml, compared by reload; nothing here is ever mutated.
+import type { AdmissionSettings } from '../policies/admission.ts'
 import type { CircuitBreakerSettings } from '../policies/circuit-breaker.ts'
 import type { ConcurrencySettings } from '../policies/concurrency-limit.ts'
 
@@ -20,6 +21,10 @@ export type ListenerSettings = {
   port: number
   security: 'none' | 'tls' | 'noise'
   tls?: TlsSettings
+  /** Networks of proxies whose connections begin with a PROXY header. */
+  proxyProtocol?: string[]
+  /** Networks of proxies whose Forwarded headers are believed. */
+  forwarded?: string[]
   /** WebSocket: the path that upgrades. */
   path: string
   /** WebSocket: origins allowed; empty allows all. */
@@ -44,6 +49,14 @@ export type HttpSettings = {
   keepAliveMs: number
   /** 0: as many as come. */
   requestsPerConnection: number
+}
+
+/** Networks as written, and files of more. */
+export type AdmissionListSettings = {
+  readonly allow: readonly string[]
+  readonly allowFile?: string
+  readonly deny: readonly string[]
+  readonly denyFile?: string
 }
 
 export type HostSettings = {
@@ -183,6 +196,7 @@ export type Settings = {
   auth: AuthSettings
   /** T4: what becomes of a user's second session. */
   singleLogin?: 'replace' | 'reject'
+  admission?: { readonly limits: AdmissionSettings; readonly lists: AdmissionListSettings }
   /** Absent: the gateway keeps keys of its own in `stateDir` (T3). */
   ticketKeys?: TicketKeySettings
   stateDir: string

@@ -169,7 +169,8 @@ export class ClientHandshake implements Expiring {
 
   #isBanned(user: string): boolean {
     const { policing, env } = this.#gateway
-    return policing.isBanned(this.#connection.outlet.carrier.address, user, env.now())
+    const { address } = this.#connection.outlet.carrier
+    return policing.isBanned(address, user, env.now()) || (env.isBanned?.(user) ?? false)
   }
 
   #welcome(

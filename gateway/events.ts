@@ -32,6 +32,15 @@ export type GatewayEvent =
   | { event: 'host_gone'; host: string; reason: string }
   | { event: 'host_draining'; host: string }
   | { event: 'peer_violation'; side: 'client' | 'link'; address: string; code: number; what: string }
+  /** A connection that was not let in, or would not have been (`isObserved`). */
+  | {
+      event: 'admission_refused'
+      listener: string
+      address: string
+      reason: string
+      code: number
+      isObserved: boolean
+    }
   /** A circuit breaker, `host NAME`, `service NAME` or `route SERVICE MATCH`. */
   | {
       event: 'breaker_changed'

@@ -271,6 +271,20 @@ export class Gateway {
     return true
   }
 
+  /** Ends all sessions of a user that are connected here (X4); how many. */
+  kickUser(user: string, why: number): number {
+    const theirs = [...this.#sessions.values()].filter((session) => session.user === user)
+    for (const { id } of theirs) this.kick(id, why)
+    return theirs.length
+  }
+
+  /** Closes the connections from certain addresses; their sessions live, and may come back from elsewhere. How many. */
+  closeFrom(isTheirs: (address: string) => boolean, why: number): number {
+    const theirs = [...this.connections].filter(({ outlet }) => isTheirs(outlet.carrier.address))
+    for (const connection of theirs) connection.close(why, 'the address is banned')
+    return theirs.length
+  }
+
   /**
    * A loose call from outside any connection: HTTP (H1). `subject` is of `policing.callerOf`, and may be used again for the
    * same caller. Returns what the policies said: after `close` and `ban` the caller's connection is to be ended.

@@ -73,6 +73,8 @@ export interface GatewayEnvironment {
   hmac(key: Uint8Array, ...parts: Uint8Array[]): Uint8Array
   sealer: Sealer
   authenticator: Authenticator
+  /** Whether the operator keeps this user out; asked when a session comes back with its ticket. */
+  isBanned?(user: string): boolean
   /** Asks for one call of `Gateway.flush` at the end of this event-loop turn (setImmediate). */
   scheduleFlush(): void
   /** Asks for one call of `Gateway.flushLinks` in `times.linkFlushDelay`; where it is not there, links do not wait. */

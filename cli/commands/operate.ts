@@ -24,7 +24,7 @@ export async function stats(flags: OperateFlags): Promise<number> {
 
 /** What these answer is a list, or a mapping that holds one. */
 export async function list(
-  what: 'sessions' | 'hosts' | 'breakers',
+  what: 'sessions' | 'hosts' | 'breakers' | 'bans',
   flags: OperateFlags & { limit?: number },
 ): Promise<number> {
   const body = await askAdmin('GET', flags.limit === undefined ? `/${what}` : `/${what}?limit=${flags.limit}`, flags)
@@ -52,6 +52,35 @@ export async function breaker(to: 'open' | 'closed' | 'auto', guard: string, fla
   const body = await askAdmin('POST', '/breakers', flags, { guard, to })
   if (flags.json) printJson(body)
   else printLine(to === 'auto' ? `${guard}: goes by outcomes again` : `${guard}: ${to} until \`skewer breaker auto\``)
+  return exitCode.ok
+}
+
+/** `what` is user:NAME, an address or a network. */
+export async function ban(what: string, flags: OperateFlags & { for?: string; reason?: string }): Promise<number> {
+  const time = readDuration(flags.for ?? '1d')
+  if (time.misread) throw new Failure(`--for is not a duration: expected ${time.misread.expected}`, exitCode.usage)
+  const send = { what, forMs: time.value, reason: flags.reason ?? '' }
+  const body = await askAdmin('POST', '/bans', flags, send)
+  if (flags.json) printJson(body)
+  else printLine(`${what} is banned for ${flags.for ?? '1d'}`)
+  return exitCode.ok
+}
+
+export async function unban(what: string, flags: OperateFlags): Promise<number> {
+  const body = await askAdmin('POST', '/bans', flags, { remove: what })
+  if (flags.json) printJson(body)
+  else printLine(`${what} is banned no more`)
+  return exitCode.ok
+}
+
+/** Ends one session, or with `user` all of that user. */
+export async function kick(session: string | undefined, flags: OperateFlags & { user?: string }): Promise<number> {
+  if ((session === undefined) === (flags.user === undefined)) {
+    throw new Failure('name a session, or a user with --user', exitCode.usage)
+  }
+  const body = await askAdmin('POST', '/kick', flags, session === undefined ? { user: flags.user } : { session })
+  if (flags.json) printJson(body)
+  else printLine(session === undefined ? `the sessions of ${flags.user} are ended` : `${session} is ended`)
   return exitCode.ok
 }
 

@@ -1,8 +1,15 @@
-// A listening socket and the count of what it let in. Listeners build on it: it accepts, refuses above `connectionsMax`
-// (one budget for all listeners), and goes on when accept(2) fails. For want of file descriptors libuv itself closes what
+// A listening socket and the count of what it let in. Listeners build on it: it accepts, reads the PROXY header of trusted
+// proxies, asks the doorkeeper, refuses above `connectionsMax` (one budget for all listeners), and goes on when accept(2)
+// fails. For want of file descriptors libuv itself closes what
 // waits in the backlog, so that case neither spins nor gets here.
 import net from 'node:net'
+import type { ListenerSettings } from '../../config/settings.ts'
+import { addressOf } from './client-address.ts'
+import type { Doorkeeper } from './doorkeeper.ts'
 import type { IoCounters } from './io-counters.ts'
+import { Networks } from './networks.ts'
+import { greetProxy } from './proxy-greeting.ts'
+import { note, notesOf } from './socket-notes.ts'
 
 const BACKLOG = 4096
 const KEEP_ALIVE_MS = 60_000
@@ -31,21 +38,29 @@ export class ConnectionBudget {
   }
 }
 
+/** What an acceptor needs of the process. */
+export type AcceptorHome = {
+  now(): number
+  budget: ConnectionBudget
+  doorkeeper: Doorkeeper
+  /** For a PROXY header, too. A reload changes it. */
+  handshakeMs: number
+}
+
 export type AcceptorOptions = {
-  /** Of the listener, for errors. */
-  name: string
-  host: string
-  port: number
+  settings: ListenerSettings
+  home: AcceptorHome
   /** Accepted sockets are not read before somebody has taken them. */
   pauseOnConnect: boolean
-  budget: ConnectionBudget
-  /** Called with each socket let in; whoever gets it calls `budget.release` once, when it is closed. */
+  /** Called with each socket let in; whoever gets it calls `releaseOf(socket)` once, when it is closed. */
   accepted(socket: net.Socket): void
 }
 
 export class Acceptor {
   readonly #options: AcceptorOptions
   readonly #server: net.Server
+  #proxies: Networks | undefined
+  #forwarders: Networks | undefined
 
   constructor(options: AcceptorOptions) {
     this.#options = options
@@ -55,22 +70,73 @@ export class Acceptor {
       keepAlive: true,
       keepAliveInitialDelay: KEEP_ALIVE_MS,
     })
-    this.#server.on('connection', (socket) => {
-      if (!options.budget.take()) socket.destroy()
-      else options.accepted(socket)
-    })
+    this.configure(options.settings)
+    this.#server.on('connection', (socket) => this.#arrived(socket))
+  }
+
+  /** Takes other proxies, for new connections. */
+  configure({ proxyProtocol, forwarded }: ListenerSettings): void {
+    this.#proxies = proxyProtocol && new Networks(proxyProtocol)
+    this.#forwarders = forwarded && new Networks(forwarded)
+  }
+
+  /** Those whose requests name the client: the connection itself is not judged. */
+  get forwarders(): Networks | undefined {
+    return this.#forwarders
+  }
+
+  /** What calls back the place of a socket that was let in. */
+  releaseOf(socket: net.Socket): () => void {
+    return notesOf(socket)?.release ?? this.#options.home.budget.release
+  }
+
+  #arrived(socket: net.Socket): void {
+    const { home } = this.#options
+    if (!home.budget.take()) {
+      socket.destroy()
+    } else if (this.#proxies?.has(addressOf(socket))) {
+      socket.once('close', home.budget.release)
+      greetProxy(socket, home.handshakeMs, home.budget.counters, () => {
+        socket.off('close', home.budget.release)
+        this.#admit(socket)
+      })
+    } else {
+      this.#admit(socket)
+    }
+  }
+
+  #admit(socket: net.Socket): void {
+    const { home, settings, accepted } = this.#options
+    const { doorkeeper, budget } = home
+    const address = addressOf(socket)
+    if (!this.#forwarders?.has(address)) {
+      if (!doorkeeper.enter(address, settings.name, home.now())) {
+        socket.destroy()
+        budget.release()
+        return
+      }
+      if (doorkeeper.isCounting) {
+        const release = () => {
+          budget.release()
+          doorkeeper.left(address)
+        }
+        note(socket, { release })
+      }
+    }
+    accepted(socket)
   }
 
   /** Rejects with an error that names the listener and what is wrong. May be called again after `stop`. */
-  listen(port: number = this.#options.port): Promise<{ host: string; port: number }> {
-    const { name, host, budget } = this.#options
+  listen(port: number = this.#options.settings.port): Promise<{ host: string; port: number }> {
+    const { name, host } = this.#options.settings
+    const { counters } = this.#options.home.budget
     const server = this.#server
     return new Promise((resolve, reject) => {
       const failed = (error: NodeJS.ErrnoException) => reject(new Error(listenError(name, host, port, error)))
       server.once('error', failed)
       server.listen({ host, port, backlog: BACKLOG }, () => {
         server.off('error', failed)
-        server.on('error', () => budget.counters.acceptErrors++)
+        server.on('error', () => counters.acceptErrors++)
         resolve({ host, port: (server.address() as net.AddressInfo).port })
       })
     })

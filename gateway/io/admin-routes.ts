@@ -7,6 +7,7 @@ import { type Counters, cellNames, dropReasons } from '../counters.ts'
 import type { Gateway } from '../gateway.ts'
 import { adminPage } from './admin-page.ts'
 import { type AdminAnswer, AdminProblem, type AdminRequest, type AdminRoute, json } from './admin-server.ts'
+import type { Ban } from './kept-bans.ts'
 import type { EventStream } from './event-stream.ts'
 import type { IoCounters } from './io-counters.ts'
 import type { ListenerView } from './listeners.ts'
@@ -15,6 +16,8 @@ import type { ReloadOutcome } from './reload.ts'
 
 const SESSIONS_MAX = 1000
 const SESSIONS_DEFAULT = 100
+const BAN_MS_DEFAULT = 24 * 3600 * 1000
+const BAN_MS_MAX = 10 * 365 * 24 * 3600 * 1000
 const DRAIN_MS_MAX = 24 * 3600 * 1000
 
 /** What the routes show and do. */
@@ -28,6 +31,12 @@ export type AdminView = {
   listeners(): ListenerView[]
   /** Without secrets. */
   config(): unknown
+  bans: {
+    list(): Ban[]
+    /** Returns what is wrong, in words. */
+    add(what: string, forMs: number, reason: string): string | undefined
+    remove(what: string): boolean
+  }
   drain(withinMs: number | undefined): void
   reload(isDryRun: boolean): Promise<ReloadOutcome>
   quit(): void
@@ -68,7 +77,14 @@ export function adminRoutes(view: AdminView): AdminRoute[] {
       return { status: 202, body: { draining: true, withinMs: withinMs ?? gateway.times.drainMs } }
     }),
     post('/reload', async ({ query }) => reloadAnswer(await view.reload(isAsked(query, 'dryRun')))),
+    get('/bans', () => json(view.bans.list().map(banView))),
+    post('/bans', ({ body }) => changeBan(view, body)),
     post('/kick', ({ body }) => {
+      if (typeof body.user === 'string') {
+        const kicked = gateway.kickUser(body.user, code.kicked)
+        if (kicked === 0) throw new AdminProblem(404, 'no session of that user is connected here')
+        return json({ user: body.user, kicked })
+      }
       if (typeof body.session !== 'string') throw new AdminProblem(400, 'session: the name of a session is expected')
       if (!gateway.kick(body.session, code.kicked)) throw new AdminProblem(404, 'no such session is connected here')
       return json({ kicked: body.session })
@@ -149,6 +165,27 @@ function config(view: AdminView, { ifNoneMatch }: AdminRequest): AdminAnswer {
   const body = view.config()
   const etag = `"${createHash('sha256').update(JSON.stringify(body)).digest('base64url').slice(0, 22)}"`
   return { status: ifNoneMatch === etag ? 304 : 200, body, headers: { ETag: etag } }
+}
+
+const banView = ({ what, untilWallMs, reason }: Ban) => ({
+  what,
+  until: new Date(untilWallMs).toISOString(),
+  reason,
+})
+
+/** {what, forMs, reason} bans, {remove} takes a ban back. */
+function changeBan(view: AdminView, body: Record<string, unknown>): AdminAnswer {
+  const { what, remove, reason = '' } = body
+  if (typeof remove === 'string') {
+    if (!view.bans.remove(remove)) throw new AdminProblem(404, `there is no ban of ${remove}`)
+    return json({ removed: remove })
+  }
+  if (typeof what !== 'string') throw new AdminProblem(400, 'what: user:NAME, an address or a network is expected')
+  if (typeof reason !== 'string' || reason.length > 200) throw new AdminProblem(400, 'reason: a short text is expected')
+  const forMs = optionalNumber(body, 'forMs', BAN_MS_MAX) ?? BAN_MS_DEFAULT
+  const problem = view.bans.add(what, forMs, reason)
+  if (problem !== undefined) throw new AdminProblem(400, problem)
+  return json({ banned: what, forMs })
 }
 
 /** {guard, to}: what an operator says of a breaker. */

@@ -16,7 +16,9 @@ import type { IoCounters } from './io-counters.ts'
 import type { LeanHome, Released } from './lean-connection.ts'
 import { LeanConnections } from './lean-connections.ts'
 import { NodeExchange } from './node-exchange.ts'
-import { addressOf } from './stream-carrier.ts'
+import type { Networks } from './networks.ts'
+import { requestAddress } from './client-address.ts'
+import type { Doorkeeper } from './doorkeeper.ts'
 
 /** What answering over HTTP needs of the process. */
 export type HttpHome = CallHome & {
@@ -25,6 +27,8 @@ export type HttpHome = CallHome & {
   isDraining(): boolean
   openCalls: OpenCalls
 }
+
+type DoorHome = SessionHome & { http: HttpHome; doorkeeper: Doorkeeper }
 
 /** The calls of all listeners that wait for their answer; a drain waits for them. */
 export class OpenCalls {
@@ -67,13 +71,18 @@ export class HttpDoor {
   readonly #sessions: HttpSessions
   readonly #lean: LeanConnections
   readonly #others: Others
+  readonly #doorkeeper: Doorkeeper
+  readonly #forwarders: () => Networks | undefined
   isStopped = false
 
-  constructor(entrance: Entrance, home: SessionHome & { http: HttpHome }, others: Others) {
+  /** `forwarders`: the proxies in front that name the client in each request. */
+  constructor(entrance: Entrance, home: DoorHome, forwarders: () => Networks | undefined, others: Others) {
     this.#entrance = entrance
     this.#home = home.http
     this.#counters = home.counters
-    this.#sessions = new HttpSessions(home, entrance)
+    this.#doorkeeper = home.doorkeeper
+    this.#forwarders = forwarders
+    this.#sessions = new HttpSessions(home, entrance, forwarders)
     this.#others = others
     const leanHome: LeanHome = {
       counters: home.counters,
@@ -151,17 +160,31 @@ export class HttpDoor {
   }
 
   #start(exchange: HttpExchange, socket: net.Socket, ended?: () => void): void {
+    const address = this.#addressOf(exchange, socket)
+    if (address === undefined) {
+      ended?.()
+      return
+    }
     const { openCalls } = this.#home
     openCalls.begin()
-    takeCall(exchange, addressOf(socket), this.#settings.name, this.#home, () => {
+    takeCall(exchange, address, this.#settings.name, this.#home, () => {
       openCalls.end()
       ended?.()
     })
   }
 
+  /** Whose request it is. Behind a proxy the connection is the proxy's, and the client is judged here; undefined: refused. */
+  #addressOf(exchange: HttpExchange, socket: net.Socket): string | undefined {
+    const forwarders = this.#forwarders()
+    const address = requestAddress(socket, exchange.headers, forwarders)
+    if (forwarders === undefined || this.#doorkeeper.admits(address, this.#settings.name)) return address
+    exchange.problem(code.admission, { status: 403 })
+    return undefined
+  }
+
   #session(exchange: NodeExchange): void {
     const socket = this.#take(exchange)
-    if (socket === undefined) return
+    if (socket === undefined || this.#addressOf(exchange, socket) === undefined) return
     exchange.response.once('close', () => {
       socket[openOf] = socket[openOf]! - 1
     })

@@ -46,6 +46,8 @@ export type RequestHeaders = {
   readonly 'skewer-key'?: string | undefined
   readonly 'skewer-sequence'?: string | undefined
   readonly 'skewer-timeout'?: string | undefined
+  readonly forwarded?: string | undefined
+  readonly 'x-forwarded-for'?: string | string[] | undefined
 }
 
 export abstract class HttpExchange {

@@ -25,24 +25,26 @@ export class HttpListener implements Listener {
     this.#http = httpServer(settings.http!, home.counters)
     this.#http.on('clientError', (error, socket) => noticeOtherSecurity(this, home, error, socket as net.Socket))
     this.#http.on('request', (request, response) => this.#answer(request, response))
-    this.#door = new HttpDoor(this, home, (socket, released) => {
-      if (released !== undefined) socket.once('close', released)
-      this.#http.emit('connection', socket)
-    })
-    const { name, host, port } = settings
-    const { budget } = home
+    this.#door = new HttpDoor(
+      this,
+      home,
+      () => this.#acceptor.forwarders,
+      (socket, released) => {
+        if (released !== undefined) socket.once('close', released)
+        this.#http.emit('connection', socket)
+      },
+    )
     const secured = (socket: net.Socket) => this.#door.greet(socket, undefined)
     const tls = settings.security === 'tls' ? new TlsTerminator(this, home, secured) : undefined
     this.#tls = tls
     this.#acceptor = new Acceptor({
-      name,
-      host,
-      port,
+      settings,
+      home,
       pauseOnConnect: false,
-      budget,
       accepted: (socket) => {
-        if (tls !== undefined) tls.accept(socket)
-        else this.#door.greet(socket, budget.release)
+        const released = this.#acceptor.releaseOf(socket)
+        if (tls !== undefined) tls.accept(socket, released)
+        else this.#door.greet(socket, released)
       },
     })
   }
@@ -57,6 +59,7 @@ export class HttpListener implements Listener {
     return () => {
       secure?.()
       this.settings = settings
+      this.#acceptor.configure(settings)
       setTimes(this.#http, settings.http!)
     }
   }

@@ -10,8 +10,10 @@ import tls from 'node:tls'
 import { code } from '../../protocols/codes.ts'
 import type { Carrier, CarrierEvents, Entrance } from '../seams.ts'
 import { HttpCarrier } from './http-carrier.ts'
+import { requestAddress } from './client-address.ts'
+import type { Networks } from './networks.ts'
 import type { NodeExchange } from './node-exchange.ts'
-import { addressOf, type CarrierHome } from './stream-carrier.ts'
+import type { CarrierHome } from './stream-carrier.ts'
 
 const PATH = '/session'
 const FRAMES = '/session/frames'
@@ -37,12 +39,14 @@ export class HttpSessions {
   readonly #entrance: Entrance
   /** By their own random names: nobody else chooses a key. */
   readonly #carriers = new Map<string, HttpCarrier>()
+  readonly #forwarders: () => Networks | undefined
   readonly #waiting = new Map<string, HttpCarrier>()
   #stirring: NodeJS.Timeout | undefined
 
-  constructor(home: SessionHome, entrance: Entrance) {
+  constructor(home: SessionHome, entrance: Entrance, forwarders: () => Networks | undefined) {
     this.#home = home
     this.#entrance = entrance
+    this.#forwarders = forwarders
   }
 
   answer(exchange: NodeExchange): void {
@@ -63,7 +67,7 @@ export class HttpSessions {
 
   #open(exchange: NodeExchange): void {
     const { request } = exchange
-    const address = addressOf(request.socket)
+    const address = requestAddress(request.socket, exchange.headers, this.#forwarders())
     const isStream = exchange.headers.accept?.includes('text/event-stream') ?? false
     if (!isStream && !this.#isRoomFor(address)) {
       exchange.problem(code.admission, { detail: 'too many sessions wait for their event stream' })

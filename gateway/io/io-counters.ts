@@ -1,7 +1,12 @@
 // What happens at the edge, before or below anything the gateway core can count: refused accepts, failed handshakes and
 // dials. Read by gateway/observe at a scrape.
 
+import { type AdmissionReason, admissionReasons } from '../../policies/admission.ts'
 import { DatagramCounters } from '../datagram-counters.ts'
+
+function byReason(): Record<AdmissionReason, number> {
+  return Object.fromEntries(admissionReasons.map((reason) => [reason, 0])) as Record<AdmissionReason, number>
+}
 
 export class IoCounters {
   readonly datagrams = new DatagramCounters()
@@ -24,6 +29,10 @@ export class IoCounters {
   readonly httpByStatus = new Float64Array(600)
   /** Bytes that were no request, or one that could be read in two ways, or came too slowly. */
   requestsUnreadable = 0
+  /** Connections refused by admission, and those that `observe` let in, by reason. */
+  readonly admission = { refused: byReason(), observed: byReason() }
+  /** Trusted proxies that sent no PROXY header, or none in time. */
+  proxyHeadersBad = 0
   linksOpened = 0
   dialsFailed = 0
   /** Sockets that ended with an error (reset, broken pipe, time-out). */

@@ -6,6 +6,7 @@
 //
 // What a sink is lent may be changed by it, and is overwritten by the next read of any socket.
 import net from 'node:net'
+import { passNotes } from './socket-notes.ts'
 
 /** Whom a socket's events are for. Listeners find it on the socket: no closure per connection. */
 export interface SocketSink {
@@ -71,6 +72,7 @@ function moved(accepted: net.Socket): net.Socket | undefined {
   socket._server = from._server
   socket.server = from.server
   from._server = from.server = null
+  passNotes(accepted, socket)
   return socket
 }
 

@@ -16,6 +16,9 @@ import { Observer } from '../observe/observer.ts'
 import type { Authenticator, GatewayEnvironment } from '../seams.ts'
 import { openTicket } from '../tickets.ts'
 import { ConnectionBudget } from './acceptor.ts'
+import { BanDesk, behindBans } from './ban-desk.ts'
+import { KeptBans } from './kept-bans.ts'
+import { Doorkeeper } from './doorkeeper.ts'
 import { adminRoutes } from './admin-routes.ts'
 import { AdminServer } from './admin-server.ts'
 import { authenticatorOf } from './authenticator.ts'
@@ -110,8 +113,16 @@ class GatewayProcess implements RunningGateway {
   readonly #sealer: KeyRingSealer
   readonly #noise: NoiseIdentity
   readonly #dialer: LinkDialer
+  readonly #bans: KeptBans
+  readonly #doorkeeper: Doorkeeper
   readonly #home: ListenerHome
-  readonly #verdicts = new TokenVerdicts(() => this.#authenticator)
+  /** The configured one, behind which users that are banned do not get. */
+  readonly #doorAuthenticator = behindBans(
+    () => this.#authenticator,
+    (user) => this.#bans.hasUser(user),
+    () => this.#loop.poke(),
+  )
+  readonly #verdicts = new TokenVerdicts(() => this.#doorAuthenticator)
   readonly #openCalls = new OpenCalls()
   readonly #listeners: Listeners
   readonly #reload: Reload
@@ -139,12 +150,19 @@ class GatewayProcess implements RunningGateway {
     this.#authenticator = authenticatorOf(settings.auth)
     this.#logFile = new LogFile(settings.log, options.logTarget)
     this.#observer = new Observer(this.#logFile.log, monotonicNow)
-    this.#observer.watch((event) => this.#events.publish(event))
+    this.#observer.watch((event) => {
+      this.#events.publish(event)
+      // What a policy decided outlives this process like what an operator said.
+      if (event.event === 'banned') this.#bans.keepDecided(event)
+    })
     this.#loop = new Loop(settings.times.linkFlushDelayMs)
     this.#pressure = new PressureSampler(
       ({ eventLoopDelayMs, memoryShare }, now) => this.gateway.strained(eventLoopDelayMs, memoryShare, now),
       monotonicNow,
     )
+    this.#bans = new KeptBans(settings.stateDir, (what, error) => this.#logFile.log.warn({ err: error }, what))
+    const [lo, hi] = new Int32Array(new Uint8Array(randomBytes(8)).buffer)
+    this.#doorkeeper = new Doorkeeper(settings, this.#bans, { lo, hi }, this.#io, this.#observer.observe)
     this.gateway = new Gateway(settings, this.#environment())
     this.#home = {
       now: monotonicNow,
@@ -152,6 +170,7 @@ class GatewayProcess implements RunningGateway {
       counters: this.#io,
       carriers: this.#carriers,
       clientSlab: clientSlab(),
+      doorkeeper: this.#doorkeeper,
       budget: new ConnectionBudget(this.#connectionsMax(settings), this.#io),
       noise: this.#noise,
       gatewayName: settings.name,
@@ -250,6 +269,7 @@ class GatewayProcess implements RunningGateway {
     const authenticator = authenticatorOf(settings.auth)
     const ring = ringOf(settings, this.#hasOwnKeys)
     const swapNoise = this.#noise.prepare(settings)
+    const swapAdmission = this.#doorkeeper.prepare(settings)
     this.#home.handshakeMs = settings.times.handshakeMs
     const swapListeners = await this.#listeners.prepare(settings.listeners).catch((error: Error) => {
       this.#home.handshakeMs = before.times.handshakeMs
@@ -262,6 +282,7 @@ class GatewayProcess implements RunningGateway {
       this.#verdicts.forget()
       this.#sealer.reload(ring)
       swapNoise()
+      swapAdmission()
       this.#logPublicKey()
       this.#hasOwnKeys ||= settings.ticketKeys === undefined
       this.#home.budget.connectionsMax = this.#connectionsMax(settings)
@@ -320,6 +341,7 @@ class GatewayProcess implements RunningGateway {
     this.#events.close()
     this.#admin?.close()
     this.#sampler.stop()
+    this.#bans.stop()
     this.#pressure.stop()
     this.#logFile.log.info(ending, 'skewer ends')
     await this.#logFile.close()
@@ -337,13 +359,8 @@ class GatewayProcess implements RunningGateway {
         return mac.digest()
       },
       sealer: this.#sealer,
-      authenticator: {
-        login: (token, address, done) =>
-          this.#authenticator.login(token, address, (result) => {
-            done(result)
-            this.#loop.poke()
-          }),
-      },
+      authenticator: this.#doorAuthenticator,
+      isBanned: (user) => this.#bans.hasUser(user),
       scheduleFlush: () => this.#loop.scheduleFlush(),
       scheduleLinkFlush: () => this.#loop.scheduleLinkFlush(),
       // The core asks for its first links while it is being made.
@@ -424,6 +441,10 @@ class GatewayProcess implements RunningGateway {
       metricsText: () => metrics.text(),
       listeners: () => this.#listeners.views(),
       config: () => redactedConfig(gateway.settings),
+      bans: new BanDesk(this.#bans, this.gateway, () => {
+        this.#verdicts.forget()
+        this.#loop.poke()
+      }),
       drain: (withinMs) => void this.drain(withinMs),
       reload: (isDryRun) => this.#reload.reload('admin', isDryRun),
       quit: () => this.#closeQuietly({ code: 0, reason: 'asked to quit' }),

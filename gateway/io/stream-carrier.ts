@@ -4,6 +4,7 @@
 // Life: open -> ending (close: what is queued still goes out, what comes in is not heard) -> gone.
 import type net from 'node:net'
 import type { Carrier, CarrierEvents } from '../seams.ts'
+import { addressOf } from './client-address.ts'
 import type { IoCounters } from './io-counters.ts'
 import { listen, readByEvents, readShared, type SocketSink } from './onread-socket.ts'
 import type { WriteSlab } from './write-slab.ts'
@@ -154,12 +155,6 @@ export function endSoon(socket: net.Socket): void {
   socket.resume()
   const timer = setTimeout(destroySocket, LINGER_MS, socket)
   socket.once('close', () => clearTimeout(timer))
-}
-
-/** The peer's address without port; IPv4 in its own notation on dual-stack sockets too. */
-export function addressOf(socket: net.Socket): string {
-  const address = socket.remoteAddress ?? ''
-  return address.startsWith('::ffff:') ? address.slice(7) : address
 }
 
 function destroySocket(socket: net.Socket): void {

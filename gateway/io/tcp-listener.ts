@@ -1,7 +1,7 @@
 // Clients over TCP, plain, TLS or Noise: one Carrier each.
 import type { LimitSettings, ListenerSettings } from '../../config/settings.ts'
 import type { Carrier, CarrierEvents, Entrance, GatewayEvent } from '../seams.ts'
-import { Acceptor, type ConnectionBudget } from './acceptor.ts'
+import { Acceptor, type AcceptorHome } from './acceptor.ts'
 import type { HttpHome } from './http-door.ts'
 import type { Loop } from './loop.ts'
 import type { NoiseIdentity } from './noise-identity.ts'
@@ -10,23 +10,21 @@ import { type CarrierHome, StreamCarrier } from './stream-carrier.ts'
 import { TlsTerminator } from './tls-terminator.ts'
 
 /** What a listener needs of the process. */
-export type ListenerHome = CarrierHome & {
-  budget: ConnectionBudget
-  /** Has keys where a listener speaks Noise. */
-  noise: NoiseIdentity
-  /** Among the gateways of a cluster. */
-  gatewayName: string
-  /** A reload changes it. */
-  handshakeMs: number
-  loop: Loop
-  randomBytes(length: number): Uint8Array
-  /** As configured now. */
-  limits(): LimitSettings
-  /** A client has come by this listener: gives it to the core. */
-  accept(carrier: Carrier, now: number, entrance: Entrance): CarrierEvents
-  http: HttpHome
-  observe(event: GatewayEvent): void
-}
+export type ListenerHome = CarrierHome &
+  AcceptorHome & {
+    /** Has keys where a listener speaks Noise. */
+    noise: NoiseIdentity
+    /** Among the gateways of a cluster. */
+    gatewayName: string
+    loop: Loop
+    randomBytes(length: number): Uint8Array
+    /** As configured now. */
+    limits(): LimitSettings
+    /** A client has come by this listener: gives it to the core. */
+    accept(carrier: Carrier, now: number, entrance: Entrance): CarrierEvents
+    http: HttpHome
+    observe(event: GatewayEvent): void
+  }
 
 /** What the process does with a listener of any transport. */
 export interface Listener extends Entrance {
@@ -55,8 +53,6 @@ export class TcpListener implements Listener {
   constructor(settings: ListenerSettings, home: ListenerHome) {
     this.settings = settings
     this.#home = home
-    const { name, host, port } = settings
-    const budget = home.budget
     const tls =
       settings.security === 'tls'
         ? new TlsTerminator(this, home, (socket) => {
@@ -66,14 +62,13 @@ export class TcpListener implements Listener {
     this.#tls = tls
     this.#noise = settings.security === 'noise' ? new NoiseTerminator(home, this, 'tcp') : undefined
     this.#acceptor = new Acceptor({
-      name,
-      host,
-      port,
+      settings,
+      home,
       pauseOnConnect: tls === undefined,
-      budget,
       accepted: (socket) => {
-        if (tls !== undefined) tls.accept(socket)
-        else this.#carry(new StreamCarrier(home, 'tcp', socket, 'accepted', home.clientSlab, budget.release))
+        const released = this.#acceptor.releaseOf(socket)
+        if (tls !== undefined) tls.accept(socket, released)
+        else this.#carry(new StreamCarrier(home, 'tcp', socket, 'accepted', home.clientSlab, released))
       },
     })
   }
@@ -87,6 +82,7 @@ export class TcpListener implements Listener {
     return () => {
       secure?.()
       this.settings = settings
+      this.#acceptor.configure(settings)
     }
   }
 

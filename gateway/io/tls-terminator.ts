@@ -6,7 +6,8 @@ import tls from 'node:tls'
 import type { TlsSettings } from '../../config/settings.ts'
 import { code } from '../../protocols/codes.ts'
 import type { Entrance } from '../seams.ts'
-import { addressOf, endSoon } from './stream-carrier.ts'
+import { addressOf } from './client-address.ts'
+import { endSoon } from './stream-carrier.ts'
 import type { ListenerHome } from './tcp-listener.ts'
 import { serverOptions } from './tls-context.ts'
 import { TLS_ALERT } from './wrong-security.ts'
@@ -39,8 +40,9 @@ export class TlsTerminator {
     this.#clientAuthorities = String(options.ca)
   }
 
-  accept(socket: net.Socket): void {
-    socket.once('close', this.#home.budget.release)
+  /** `released` is called once, when the socket is closed. */
+  accept(socket: net.Socket, released: () => void): void {
+    socket.once('close', released)
     this.#server.emit('connection', socket)
   }
 

@@ -31,6 +31,8 @@ export class UdpListener implements Listener, Machine, DatagramEnvironment {
   readonly #home: ListenerHome
   readonly #conversations: Conversations
   #socket: UdpSocket | undefined
+  /** Those that the doorkeeper counts. */
+  readonly #entered = new WeakSet<Carrier>()
 
   constructor(settings: ListenerSettings, home: ListenerHome) {
     this.settings = settings
@@ -101,12 +103,18 @@ export class UdpListener implements Listener, Machine, DatagramEnvironment {
 
   left(carrier: Carrier): void {
     this.#home.budget.release()
+    if (this.#entered.delete(carrier)) this.#home.doorkeeper.left(carrier.address)
     this.#home.carriers.delete(carrier)
   }
 
   accept(carrier: Carrier, now: number): CarrierEvents {
-    this.#home.carriers.add(carrier)
-    return this.#home.accept(carrier, now, this)
+    const { doorkeeper, carriers, accept } = this.#home
+    carriers.add(carrier)
+    const events = accept(carrier, now, this)
+    // Its address has been proved by now: not before, or anybody could use up what another may have.
+    if (!doorkeeper.enter(carrier.address, this.settings.name, now)) queueMicrotask(() => carrier.destroy())
+    else if (doorkeeper.isCounting) this.#entered.add(carrier)
+    return events
   }
 
   // ---- turns and time ----

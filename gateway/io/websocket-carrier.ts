@@ -4,7 +4,7 @@ import type net from 'node:net'
 import { webSocketCloseCode } from '../../protocols/codes.ts'
 import type { Carrier, CarrierEvents } from '../seams.ts'
 import { readByEvents, readShared, type SocketSink } from './onread-socket.ts'
-import { addressOf, type CarrierHome, endSoon } from './stream-carrier.ts'
+import { type CarrierHome, endSoon } from './stream-carrier.ts'
 import { frameHeadSize, opcode, WebSocketReader, type WebSocketSink, writeFrameHead } from './websocket-frames.ts'
 
 const NO_BINDING = new Uint8Array(0)
@@ -27,13 +27,14 @@ export class WebSocketCarrier implements Carrier, SocketSink, WebSocketSink {
     home: CarrierHome,
     socket: net.Socket,
     isTls: boolean,
+    address: string,
     answer: string,
     released: (() => void) | undefined,
   ) {
     this.#home = home
     this.#released = released
     this.transport = isTls ? 'websocket-tls' : 'websocket'
-    this.address = addressOf(socket)
+    this.address = address
     this.#socket = isTls ? readByEvents(socket, this) : readShared(socket, this)
     this.#socket.write(answer, 'latin1')
   }

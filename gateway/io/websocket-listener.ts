@@ -7,6 +7,7 @@ import type net from 'node:net'
 import tls from 'node:tls'
 import type { ListenerSettings } from '../../config/settings.ts'
 import { Acceptor } from './acceptor.ts'
+import { addressOf, requestAddress } from './client-address.ts'
 import { HttpDoor } from './http-door.ts'
 import { type HttpTimes, httpServer, setTimes } from './http-server.ts'
 import { NoiseTerminator } from './noise-terminator.ts'
@@ -32,12 +33,15 @@ export class WebSocketListener implements Listener {
     this.settings = settings
     this.#home = home
     this.#http = httpServer(timesOf(settings, home), home.counters)
-    this.#door = new HttpDoor(this, home, (socket, released) => this.#greet(socket, released))
+    this.#door = new HttpDoor(
+      this,
+      home,
+      () => this.#acceptor.forwarders,
+      (socket, released) => this.#greet(socket, released),
+    )
     this.#http.on('request', (request, response) => this.#answer(request, response))
     this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket as net.Socket, head))
     this.#http.on('clientError', (error, socket) => noticeOtherSecurity(this, home, error, socket as net.Socket))
-    const { name, host, port } = settings
-    const budget = home.budget
     const tls =
       settings.security === 'tls'
         ? new TlsTerminator(this, home, (socket) => this.#door.greet(socket, undefined))
@@ -45,14 +49,13 @@ export class WebSocketListener implements Listener {
     this.#tls = tls
     this.#noise = settings.security === 'noise' ? new NoiseTerminator(home, this, 'websocket') : undefined
     this.#acceptor = new Acceptor({
-      name,
-      host,
-      port,
+      settings,
+      home,
       pauseOnConnect: false,
-      budget,
       accepted: (socket) => {
-        if (tls !== undefined) tls.accept(socket)
-        else this.#door.greet(socket, budget.release)
+        const released = this.#acceptor.releaseOf(socket)
+        if (tls !== undefined) tls.accept(socket, released)
+        else this.#door.greet(socket, released)
       },
     })
   }
@@ -67,6 +70,7 @@ export class WebSocketListener implements Listener {
     return () => {
       secure?.()
       this.settings = settings
+      this.#acceptor.configure(settings)
       setTimes(this.#http, timesOf(settings, this.#home))
     }
   }
@@ -122,11 +126,21 @@ export class WebSocketListener implements Listener {
   }
 
   #upgrade(request: http.IncomingMessage, socket: net.Socket, head: Buffer): void {
-    const { budget, counters } = this.#home
+    const { counters, doorkeeper } = this.#home
+    const { forwarders } = this.#acceptor
+    const address = requestAddress(socket, request.headers, forwarders)
+    // Behind a proxy that names the client, this is where the client itself is judged.
+    const isForwarded = forwarders?.has(addressOf(socket)) ?? false
+    if (isForwarded && !doorkeeper.enter(address, this.settings.name, this.#home.now())) {
+      socket.destroy()
+      return
+    }
+    const left = isForwarded && doorkeeper.isCounting ? () => doorkeeper.left(address) : undefined
     const refusal = judgeUpgrade(request, this.settings)
     if (refusal !== undefined) {
       counters.upgradesRefused++
       socket.on('error', () => counters.socketErrors++)
+      if (left !== undefined) socket.once('close', left)
       socket.write(refusalAnswer(refusal))
       endSoon(socket)
       return
@@ -134,9 +148,14 @@ export class WebSocketListener implements Listener {
     this.#forget(socket)
     const isTls = socket instanceof tls.TLSSocket
     // A TLS socket's place is given back when the socket beneath it closes.
-    if (!isTls) socket.off('close', budget.release)
-    const released = isTls ? undefined : budget.release
-    const carrier = new WebSocketCarrier(this.#home, socket, isTls, upgradeAnswer(request), released)
+    const release = this.#acceptor.releaseOf(socket)
+    if (!isTls) socket.off('close', release)
+    const both = () => {
+      release()
+      left?.()
+    }
+    const released = isTls ? left : left === undefined ? release : both
+    const carrier = new WebSocketCarrier(this.#home, socket, isTls, address, upgradeAnswer(request), released)
     carrier.start(this.#noise?.terminate(carrier) ?? this.#home.accept(carrier, this.#home.now(), this))
     if (head.length > 0) carrier.read(head)
     this.#home.poke()

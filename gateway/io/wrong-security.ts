@@ -7,7 +7,7 @@ import { code } from '../../protocols/codes.ts'
 import { type Spoken, sniff } from '../../protocols/secure/sniff.ts'
 import { Writer } from '../../protocols/wire/writer.ts'
 import type { Entrance } from '../seams.ts'
-import { addressOf } from './stream-carrier.ts'
+import { addressOf } from './client-address.ts'
 import type { ListenerHome } from './tcp-listener.ts'
 
 const TEXT = "this port speaks Noise: give the client the gateway's public key"

@@ -91,6 +91,17 @@ export class Metrics {
     this.#count('skewer_connections_closed_total', 'Connections ended, by code.', ['code'], () =>
       byCode(counters.closedByCode),
     )
+    this.#count(
+      'skewer_admission_refused_total',
+      'Connections refused by address, or that `mode: observe` let in.',
+      ['reason', 'mode'],
+      () =>
+        (['refused', 'observed'] as const).flatMap((kind) =>
+          Object.entries(io.admission[kind]).map(
+            ([reason, count]): Labelled => [{ reason, mode: kind === 'refused' ? 'enforce' : 'observe' }, count],
+          ),
+        ),
+    )
     this.#cell('skewer_logins_total', 'Sessions begun with a token.', 'logins')
     this.#cell('skewer_resumes_total', 'Sessions gone on with a ticket.', 'resumes')
     this.#count(
@@ -99,6 +110,7 @@ export class Metrics {
       ['reason'],
       () => [
         [{ reason: 'connections_max' }, io.connectionsRefused],
+        [{ reason: 'proxy_header' }, io.proxyHeadersBad],
         [{ reason: 'accept' }, io.acceptErrors],
         [{ reason: 'tls' }, io.tlsHandshakesFailed],
         [{ reason: 'noise' }, io.noiseHandshakesFailed],

@@ -29,6 +29,7 @@ const levels: Record<GatewayEventName, Level> = {
   host_gone: 'warn',
   host_draining: 'info',
   peer_violation: 'warn',
+  admission_refused: 'info',
   breaker_changed: 'warn',
   drain_started: 'info',
   drain_finished: 'info',

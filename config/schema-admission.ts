@@ -1,0 +1,59 @@
+// The keys of who may connect, and of what stands in front of a listener. docs/policies/admission.md.
+import { z } from 'zod'
+import { readNetwork } from './networks.ts'
+import { shown } from './problems.ts'
+import { count, fileName, type IssueParams, rate } from './schema-values.ts'
+
+function network() {
+  return z.string().superRefine((written, ctx) => {
+    if (readNetwork(written) !== undefined) return
+    const complaint = {
+      what: 'is not a network',
+      got: shown(written),
+      expected: 'an address or a network such as 10.0.0.0/8 or 2001:db8::/32',
+    }
+    ctx.addIssue({
+      code: 'custom',
+      message: complaint.what,
+      params: { complaint } satisfies IssueParams,
+      input: written,
+    })
+  })
+}
+
+const networks = (description: string) => z.array(network()).meta({ description })
+
+export const admission = z
+  .strictObject({
+    mode: z.enum(['enforce', 'observe']).default('enforce').meta({
+      description: 'observe: judges and counts, and lets everybody in. Bans are enforced all the same.',
+    }),
+    allow: networks('Only these may connect. Default: everybody.').default([]),
+    allowFile: fileName('More of them, one a line.').optional(),
+    deny: networks('These may not.').default([]),
+    denyFile: fileName('More of them, one a line.').optional(),
+    connectionsPerAddress: count(
+      'Connections open at once of one IPv4 address, or one IPv6 /64. Default: any number.',
+      1,
+      1_000_000,
+    ).optional(),
+    connectionsPerNetwork: count(
+      'The same of one IPv4 /24, or one IPv6 /48. Default: any number.',
+      1,
+      1_000_000,
+    ).optional(),
+    connectionRate: rate('New connections of one IPv4 address, or one IPv6 /64. Default: no limit.').optional(),
+  })
+  .meta({ description: 'Who may connect, judged by address before anything is read.' })
+
+const inFront = (says: string) =>
+  z.strictObject({ from: networks('The networks of what stands in front.').min(1) }).meta({ description: says })
+
+export const proxyProtocol = inFront(
+  'Not UDP: connections from there begin with a PROXY header (version 1 or 2), which names the client. One without is closed.',
+)
+export const forwarded = inFront(
+  'HTTP and WebSocket only: requests from there name the client in Forwarded or X-Forwarded-For.',
+)
+
+export type AdmissionConfig = z.output<typeof admission>

@@ -1,0 +1,87 @@
+// Who may connect: the admission policy with its lists read from the configuration and its files, and the bans. One for all
+// listeners. What is refused is closed before anything is read of it, counted by its reason, and logged.
+import type { AdmissionListSettings, Settings } from '../../config/settings.ts'
+import { Admission, type AdmissionReason, type AdmissionSettings, type Lists } from '../../policies/admission.ts'
+import type { HashKey } from '../../policies/key-hash.ts'
+import { code } from '../../protocols/codes.ts'
+import type { GatewayEvent } from '../seams.ts'
+import type { KeptBans } from './kept-bans.ts'
+import type { IoCounters } from './io-counters.ts'
+import { Networks } from './networks.ts'
+
+const OPEN: AdmissionSettings = { isObserved: false, perAddress: Infinity, perNetwork: Infinity }
+
+export class Doorkeeper {
+  readonly #bans: KeptBans
+  readonly #admission: Admission
+  readonly #counters: IoCounters
+  readonly #observe: (event: GatewayEvent) => void
+  /** Whether connections are to be counted: else nobody needs to say that one has left. */
+  #isCounting = false
+
+  /** Throws where a list cannot be read. */
+  constructor(
+    settings: Settings,
+    bans: KeptBans,
+    hashKey: HashKey,
+    counters: IoCounters,
+    observe: (event: GatewayEvent) => void,
+  ) {
+    this.#bans = bans
+    this.#counters = counters
+    this.#observe = observe
+    this.#admission = new Admission(OPEN, this.#lists(undefined), hashKey)
+    this.prepare(settings)()
+  }
+
+  /** Reads the lists of other settings; throws where one cannot be read. What it returns puts them in use. */
+  prepare({ admission }: Settings): () => void {
+    const lists = this.#lists(admission?.lists)
+    return () => {
+      this.#admission.lists = lists
+      this.#admission.settings = admission?.limits ?? OPEN
+      const { perAddress, perNetwork } = this.#admission.settings
+      this.#isCounting ||= perAddress !== Infinity || perNetwork !== Infinity
+    }
+  }
+
+  get isCounting(): boolean {
+    return this.#isCounting
+  }
+
+  /** Whether this address may connect now; one that may is counted until it has `left`, where connections are counted. */
+  enter(address: string, listener: string, now: number): boolean {
+    const reason = this.#admission.refuses(address, now)
+    if (reason !== undefined && this.#refuse(reason, address, listener)) return false
+    if (this.#isCounting) this.#admission.entered(address)
+    return true
+  }
+
+  /** Whether this address may be here at all, by lists and bans. */
+  admits(address: string, listener: string): boolean {
+    const reason = this.#admission.refusesListed(address)
+    return reason === undefined || !this.#refuse(reason, address, listener)
+  }
+
+  left(address: string): void {
+    this.#admission.left(address)
+  }
+
+  #refuse(reason: AdmissionReason, address: string, listener: string): boolean {
+    const isObserved = this.#admission.settings.isObserved && reason !== 'banned'
+    this.#counters.admission[isObserved ? 'observed' : 'refused'][reason]++
+    const why = reason === 'banned' ? code.banned : code.admission
+    this.#observe({ event: 'admission_refused', listener, address, reason, code: why, isObserved })
+    return !isObserved
+  }
+
+  #lists(written: AdmissionListSettings | undefined): Lists {
+    const listed = (networks: readonly string[] = [], file?: string): Networks | undefined =>
+      networks.length === 0 && file === undefined ? undefined : new Networks(networks, file === undefined ? [] : [file])
+    return {
+      allowed: listed(written?.allow, written?.allowFile),
+      denied: listed(written?.deny, written?.denyFile),
+      isBanned: (address) => this.#bans.hasAddress(address),
+    }
+  }
+}

@@ -1,0 +1,289 @@
+// Who may connect, over real sockets: lists, counts, bans that outlive the process, PROXY headers and Forwarded from
+// trusted proxies only.
+import fs from 'node:fs'
+import net from 'node:net'
+import path from 'node:path'
+import t from 'tap'
+import { WebSocket } from 'ws'
+import type { ListenerSettings, Settings } from '../../../config/settings.ts'
+import { KeptBans } from '../../../gateway/io/kept-bans.ts'
+import { requestAddress } from '../../../gateway/io/client-address.ts'
+import { Networks } from '../../../gateway/io/networks.ts'
+import type { RunningGateway } from '../../../gateway/io/process.ts'
+import { resumeProof } from '../../../gateway/tickets.ts'
+import { writeResume } from '../../../protocols/client/frames.ts'
+import { code } from '../../../protocols/codes.ts'
+import { Writer } from '../../../protocols/wire/writer.ts'
+import { hmac } from '../world.ts'
+import { overSocket, overWebSocket } from './scripted-client.ts'
+import { eventually, portOf, scratchFolder, started, tcpClient, type Test, testSettings } from './started.ts'
+
+const limits = { isObserved: false, perAddress: Infinity, perNetwork: Infinity }
+const lists = { allow: [], deny: [] }
+
+const gatewayWith = (t: Test, change: (settings: Settings) => void) =>
+  started(
+    t,
+    testSettings(t, '127.0.0.1:1', (settings) => {
+      settings.times.handshakeMs = 400
+      change(settings)
+    }),
+  )
+
+const onEach = (settings: Settings, change: Partial<ListenerSettings>) => {
+  for (const listener of settings.listeners) Object.assign(listener, change)
+}
+
+/** What a socket gets that says this first, until it is closed; greeted, it stays open and this is its first bytes. */
+function knock(t: Test, port: number, says: Uint8Array | string = ''): Promise<'closed' | 'greeted'> {
+  return new Promise((resolve) => {
+    const socket = net.connect(port, '127.0.0.1', () => socket.write(says))
+    t.teardown(() => socket.destroy())
+    socket.once('data', () => resolve('greeted'))
+    socket.on('error', () => {})
+    socket.once('close', () => resolve('closed'))
+  })
+}
+
+const addressesOf = (running: RunningGateway) =>
+  running.gateway.sessions().flatMap(({ connections }) => connections.map(({ address }) => address))
+
+t.test('denied networks are closed before a word, those that are only observed are counted', async (t) => {
+  const deny = ['127.0.0.0/8']
+  const closed = await gatewayWith(t, (s) => {
+    s.admission = { limits, lists: { ...lists, deny } }
+  })
+  t.equal(await knock(t, portOf(closed, 'tcp')), 'closed')
+  t.equal(await knock(t, portOf(closed, 'websocket'), 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'), 'closed')
+  const observed = await gatewayWith(t, (s) => {
+    s.admission = { limits: { ...limits, isObserved: true }, lists: { ...lists, deny } }
+  })
+  t.equal(await knock(t, portOf(observed, 'tcp')), 'greeted')
+  const metrics = await (await fetch(`${observed.adminAddress}/metrics`)).text()
+  t.match(metrics, /^skewer_admission_refused_total\{reason="denied",mode="observe"\} 1$/m)
+})
+
+t.test('so many connections of one address, and again when one has gone; a reload changes how many', async (t) => {
+  const running = await gatewayWith(t, (s) => {
+    s.admission = { limits: { ...limits, perAddress: 2 }, lists }
+  })
+  const port = portOf(running, 'tcp')
+  const first = net.connect(port, '127.0.0.1')
+  await new Promise((resolve) => first.once('data', resolve))
+  t.equal(await knock(t, port), 'greeted')
+  t.equal(await knock(t, port), 'closed')
+  first.destroy()
+  await eventually(() => running.gateway.connections.size === 1, 'the first to be gone')
+  t.equal(await knock(t, port), 'greeted')
+  const { settings } = running.gateway
+  await running.configure({ ...settings, admission: { limits: { ...limits, perAddress: 3 }, lists } })
+  t.equal(await knock(t, port), 'greeted')
+  t.equal(await knock(t, port), 'closed')
+})
+
+t.test('networks come from files, with comments; a bad line is named when the gateway starts', async (t) => {
+  const file = path.join(scratchFolder(t), 'deny.txt')
+  fs.writeFileSync(file, '# of yesterday\n10.0.0.0/8\n127.0.0.1  # us\n\n2001:db8::/32\n')
+  const networks = new Networks([], [file])
+  t.same(
+    ['10.9.9.9', '127.0.0.1', '127.0.0.2', '2001:db8::7', 'nonsense'].map((address) => networks.has(address)),
+    [true, true, false, true, false],
+  )
+  fs.appendFileSync(file, '10.0.0.0/33\n')
+  await t.rejects(
+    gatewayWith(t, (s) => {
+      s.admission = { limits, lists: { ...lists, denyFile: file } }
+    }),
+    /deny\.txt:6: 10\.0\.0\.0\/33 is not a network/,
+  )
+})
+
+t.test('twenty thousand networks are looked up quickly enough', async (t) => {
+  const networks = new Networks(Array.from({ length: 20_000 }, (_, i) => `10.${i >> 8}.${i & 255}.0/24`))
+  t.equal(networks.count, 20_000)
+  t.equal(networks.has('10.77.200.3'), true)
+  t.equal(networks.has('11.77.200.3'), false)
+})
+
+t.test('a banned user is ended, and kept out of logins, tickets and a new process', async (t) => {
+  const settings = testSettings(t, '127.0.0.1:1')
+  const running = await started(t, settings)
+  const client = await tcpClient(t, running, 'ann')
+  const { ticket, secret } = client.welcome!
+  const post = (body: object) =>
+    fetch(`${running.adminAddress}/bans`, {
+      method: 'POST',
+      body: JSON.stringify(body),
+      headers: { 'content-type': 'application/json' },
+    })
+  t.equal((await post({ what: 'user:ann', forMs: 60_000, reason: 'cheats' })).status, 200)
+  await client.until(() => client.closedWith !== undefined, 'CLOSE')
+  t.equal(client.closedWith!.code, code.banned)
+  t.match(await (await fetch(`${running.adminAddress}/bans`)).json(), [{ what: 'user:ann', reason: 'cheats' }])
+  t.equal((await post({ what: 'nobody in particular' })).status, 400)
+  await running.close()
+
+  const again = await started(t, settings)
+  const port = portOf(again, 'tcp')
+  const login = overSocket(net.connect(port, '127.0.0.1'))
+  void login.login('ann').catch(() => {})
+  await login.until(() => login.closedWith !== undefined, 'CLOSE')
+  t.equal(login.closedWith!.code, code.banned)
+  const back = net.connect(port, '127.0.0.1')
+  const resume = overSocket(back)
+  await resume.until(() => resume.isGreeted, 'HELLO')
+  const writer = new Writer()
+  const proof = resumeProof(hmac, secret, resume.nonce!, new Uint8Array(0))
+  writeResume(writer, { version: 1, proof, ticket, agent: 'test' })
+  back.write(writer.drain())
+  await resume.until(() => resume.closedWith !== undefined, 'CLOSE')
+  t.equal(resume.closedWith!.code, code.banned)
+  const other = await tcpClient(t, again, 'bob')
+  t.ok(other.welcome)
+})
+
+t.test('what policies ban is kept, too, many at once', async (t) => {
+  const folder = scratchFolder(t)
+  const bans = new KeptBans(folder, () => t.fail('a warning'))
+  const decide = (address: string) => bans.keepDecided({ of: 'address', address, user: '', ms: 60_000 })
+  for (let i = 0; i < 12_000; i++) decide(`10.${i >> 8}.${i & 255}.1`)
+  decide('2001:db8::7')
+  t.equal(bans.list().length, 10_000, 'the most there are')
+  bans.stop()
+  const again = new KeptBans(folder, () => t.fail('a warning'))
+  t.equal(again.list().length, 10_000)
+  t.equal(again.hasAddress('10.1.7.1'), true)
+  again.stop()
+})
+
+t.test('bans end by themselves, are bounded, and a broken file stops nobody', async (t) => {
+  const folder = scratchFolder(t)
+  let now = 1_000_000
+  const warnings: string[] = []
+  const bans = new KeptBans(
+    folder,
+    (text) => warnings.push(text),
+    () => now,
+  )
+  t.teardown(() => bans.stop())
+  t.equal(bans.add('10.1.0.0/16', 1000, ''), undefined)
+  t.equal(bans.add('user:ann', 5000, ''), undefined)
+  t.match(bans.add('10.1.0.0/40', 1000, ''), /neither/)
+  t.match(bans.add('user:', 1000, ''), /neither/)
+  t.same([bans.hasAddress('10.1.2.3'), bans.hasAddress('10.2.2.3'), bans.hasUser('ann')], [true, false, true])
+  now += 1000
+  t.same(
+    bans.list().map(({ what }) => what),
+    ['user:ann'],
+  )
+  bans.add('192.0.2.1', 1000, '')
+  t.equal(bans.hasAddress('10.1.2.3'), false)
+  t.equal(bans.remove('192.0.2.1'), true, 'by the name that was given')
+  t.equal(bans.remove('192.0.2.1'), false)
+  now += 4000
+  t.equal(bans.hasUser('ann'), false)
+  fs.writeFileSync(path.join(folder, 'bans.json'), '{"not": "a list')
+  const broken = new KeptBans(
+    folder,
+    (text) => warnings.push(text),
+    () => now,
+  )
+  t.same(broken.list(), [])
+  t.equal(warnings.length, 1)
+})
+
+t.test('a trusted proxy names the client by a PROXY header, also in pieces and before TLS or HTTP', async (t) => {
+  const running = await gatewayWith(t, (s) => onEach(s, { proxyProtocol: ['127.0.0.0/8'] }))
+  const socket = net.connect(portOf(running, 'tcp'), '127.0.0.1')
+  socket.write('PROXY TCP4 203.0.113.9 ')
+  await new Promise((resolve) => socket.once('connect', resolve))
+  socket.write('198.51.100.7 40000 7777\r\n')
+  const client = overSocket(socket)
+  t.teardown(() => socket.destroy())
+  await client.login('ann')
+  t.same(addressesOf(running), ['203.0.113.9'])
+  const web = net.connect(portOf(running, 'websocket'), '127.0.0.1')
+  const upgrade =
+    'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n'
+  web.write(`PROXY TCP4 203.0.113.10 198.51.100.7 1 2\r\n${upgrade}Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n`)
+  t.teardown(() => web.destroy())
+  await eventually(() => running.gateway.connections.size === 2, 'the upgrade')
+  const addresses = [...running.gateway.connections].map(({ outlet }) => outlet.carrier.address)
+  t.same(addresses, ['203.0.113.9', '203.0.113.10'])
+})
+
+t.test('what stands in front and sends no PROXY header, or half of one, is closed', async (t) => {
+  const running = await gatewayWith(t, (s) => onEach(s, { proxyProtocol: ['127.0.0.0/8'] }))
+  const port = portOf(running, 'tcp')
+  t.equal(await knock(t, port, 'GET / HTTP/1.1\r\n\r\n'), 'closed')
+  t.equal(await knock(t, port, 'PROXY TCP4 203.0.'), 'closed', 'in the time of a handshake')
+  t.equal(await knock(t, port), 'closed')
+  const metrics = await (await fetch(`${running.adminAddress}/metrics`)).text()
+  t.match(metrics, /reason="proxy_header"\} 3$/m)
+  t.match(metrics, /^skewer_sockets_open 0$/m)
+})
+
+t.test('a PROXY header of somebody who is not trusted is garbage', async (t) => {
+  const running = await gatewayWith(t, (s) => onEach(s, { proxyProtocol: ['192.0.2.0/24'] }))
+  const socket = net.connect(portOf(running, 'tcp'), '127.0.0.1')
+  t.teardown(() => socket.destroy())
+  socket.write('PROXY TCP4 203.0.113.9 198.51.100.7 40000 7777\r\n')
+  await new Promise((resolve) => socket.resume().once('close', resolve))
+  t.same(
+    running.gateway.sessions().map(({ connections }) => connections),
+    [],
+  )
+})
+
+t.test('admission judges the address that the PROXY header names', async (t) => {
+  const running = await gatewayWith(t, (s) => {
+    onEach(s, { proxyProtocol: ['127.0.0.0/8'] })
+    s.admission = { limits, lists: { ...lists, deny: ['203.0.113.0/24'] } }
+  })
+  const port = portOf(running, 'tcp')
+  t.equal(await knock(t, port, 'PROXY TCP4 203.0.113.9 198.51.100.7 1 2\r\n'), 'closed')
+  t.equal(await knock(t, port, 'PROXY TCP4 203.0.114.9 198.51.100.7 1 2\r\n'), 'greeted')
+})
+
+const from = (peer = '10.0.0.1') => ({ remoteAddress: peer }) as net.Socket
+
+t.test('Forwarded and X-Forwarded-For are believed hop by hop, from trusted proxies only', async (t) => {
+  const trusted = new Networks(['10.0.0.0/8'])
+  const of = (headers: { forwarded?: string; 'x-forwarded-for'?: string }, peer?: string) =>
+    requestAddress(from(peer), headers, trusted)
+  t.equal(of({ 'x-forwarded-for': '203.0.113.9' }), '203.0.113.9')
+  t.equal(of({ 'x-forwarded-for': '1.1.1.1, 203.0.113.9, 10.0.0.7' }), '203.0.113.9', 'what is left of it is a claim')
+  t.equal(of({ 'x-forwarded-for': '10.0.0.9, 10.0.0.7' }), '10.0.0.9', 'all trusted: the first')
+  t.equal(of({ 'x-forwarded-for': '203.0.113.9' }, '192.0.2.1'), '192.0.2.1', 'a stranger says so')
+  t.equal(of({ 'x-forwarded-for': 'unknown' }), '10.0.0.1')
+  t.equal(of({ 'x-forwarded-for': '203.0.113.9, garbage' }), '10.0.0.1')
+  t.equal(of({ 'x-forwarded-for': Array.from({ length: 40 }, () => '10.0.0.2').join(',') }), '10.0.0.1')
+  t.equal(of({ forwarded: 'for=192.0.2.60;proto=http;by=203.0.113.43' }), '192.0.2.60')
+  t.equal(of({ forwarded: 'for="[2001:db8:cafe::17]:4711"' }), '2001:db8:cafe::17')
+  t.equal(of({ forwarded: 'for=_hidden, for=10.0.0.3' }), '10.0.0.3')
+  t.equal(requestAddress(from(), { 'x-forwarded-for': '203.0.113.9' }, undefined), '10.0.0.1')
+})
+
+t.test('a WebSocket behind a trusted proxy is the named client, and judged as such', async (t) => {
+  const running = await gatewayWith(t, (s) => {
+    onEach(s, { forwarded: ['127.0.0.0/8'] })
+    s.admission = { limits: { ...limits, perAddress: 1 }, lists: { ...lists, deny: ['203.0.113.66'] } }
+  })
+  const connect = (address: string) =>
+    new Promise<WebSocket | 'closed'>((resolve) => {
+      const headers = { 'X-Forwarded-For': address }
+      const socket = new WebSocket(`ws://127.0.0.1:${portOf(running, 'websocket')}/`, { headers })
+      socket.on('open', () => resolve(socket)).on('error', () => resolve('closed'))
+      t.teardown(() => socket.terminate())
+    })
+  const first = await connect('203.0.113.9')
+  t.not(first, 'closed')
+  await overWebSocket(first as WebSocket).login('ann')
+  t.same(addressesOf(running), ['203.0.113.9'])
+  t.equal(await connect('203.0.113.66'), 'closed')
+  t.equal(await connect('203.0.113.9'), 'closed', 'one connection of that client')
+  t.not(await connect('203.0.113.10'), 'closed', 'the proxy itself is not counted')
+  ;(first as WebSocket).terminate()
+  await eventually(() => running.gateway.connections.size === 1, 'the first to be gone')
+  t.not(await connect('203.0.113.9'), 'closed')
+})
