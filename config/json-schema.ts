@@ -3,6 +3,7 @@
 // a word in the file may also be a reference, so those types are widened here.
 import { z } from 'zod'
 import type { PathStep } from './problems.ts'
+import { ONE_OR_LIST, OR_OFF } from './schema-policies.ts'
 import { SERVICE_ROUTE, configSchema } from './schema.ts'
 
 export type JsonSchema = {
@@ -86,5 +87,7 @@ function widened(schema: JsonSchema): JsonSchema {
   } else if (schema.type === 'string' && schema.pattern) {
     copy.pattern = `(${schema.pattern})|(${REFERENCE})`
   }
+  if (schema.title === OR_OFF) return { anyOf: [{ const: 'off' }, copy] }
+  if (schema.title === ONE_OR_LIST) return { description: schema.description, anyOf: [copy.items!, copy] }
   return copy
 }

@@ -31,9 +31,13 @@ function byteRate(description: string) {
     .meta({ type: 'string', pattern: BYTE_RATE_PATTERN, title: 'rate of bytes', description })
 }
 
+/** By these titles the JSON schema for editors finds what may be written shorter. */
+export const OR_OFF = 'a policy, or off'
+export const ONE_OR_LIST = 'one, or a list'
+
 /** `off` stands for a policy that is not there. */
 const orOff = <T extends z.ZodType>(policy: T) =>
-  z.preprocess((written) => (written === 'off' ? { mode: 'off' } : written), policy)
+  z.preprocess((written) => (written === 'off' ? { mode: 'off' } : written), policy).meta({ title: OR_OFF })
 
 const limitKeys = [...subjectKeys, ...placeKeys] as const
 
@@ -45,6 +49,7 @@ const rateLimit = z
       .preprocess((written) => (typeof written === 'string' ? [written] : written), z.array(z.enum(limitKeys)).min(1))
       .default(['session'])
       .meta({
+        title: ONE_OR_LIST,
         description:
           'What has a bucket of its own, one key or a list, of which each combination then has one. address: /32 and /64, network: /24 and /48; global: all together.',
       }),
@@ -81,7 +86,9 @@ const authentication = z.strictObject({
   labels: z
     .record(
       text('', /^[\w./-]{1,64}$/, 'at most 64 letters, digits and _ . / -'),
-      z.preprocess((written) => (typeof written === 'string' ? [written] : written), z.array(z.string()).min(1)),
+      z
+        .preprocess((written) => (typeof written === 'string' ? [written] : written), z.array(z.string()).min(1))
+        .meta({ title: ONE_OR_LIST }),
     )
     .default({})
     .meta({ description: 'Labels that the login must have given, each with one of these values.' }),

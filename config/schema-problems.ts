@@ -133,8 +133,12 @@ function expectedAt(path: PathStep[]): string | undefined {
   return schema.type === 'integer' ? 'a whole number' : (typeNames[schema.type] ?? schema.type)
 }
 
+/** A text in place of a list of one is what stands there. */
 function valueAt(tree: unknown, path: readonly PathStep[]): unknown {
   let value = tree
-  for (const step of path) value = (value as Record<PathStep, unknown> | null | undefined)?.[step]
+  for (const step of path) {
+    if (typeof value === 'string') return value
+    value = (value as Record<PathStep, unknown> | null | undefined)?.[step]
+  }
   return value
 }
