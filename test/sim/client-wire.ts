@@ -22,7 +22,8 @@ export interface ClientWire {
 
 /** What a wire tells its player; nothing after `closed`. */
 export interface WireEvents {
-  opened(binding: Uint8Array): void
+  /** Ready; whether the ticket that was shown in the handshake was taken. */
+  opened(binding: Uint8Array, isTicketTaken: boolean): void
   receive(bytes: Uint8Array): void
   receiveDatagram(frame: Uint8Array): void
   drained(): void
@@ -145,8 +146,8 @@ export class DatagramWire implements ClientWire, KcpLineSink {
   send(datagram: Uint8Array): void {
     this.#socket.send(this.#gateway, datagram)
   }
-  opened(binding: Uint8Array): void {
-    if (!this.#isOver) this.#events.opened(binding)
+  opened(binding: Uint8Array, isTicketTaken: boolean): void {
+    if (!this.#isOver) this.#events.opened(binding, isTicketTaken)
   }
   received(bytes: Uint8Array): void {
     if (!this.#isOver) this.#events.receive(bytes)

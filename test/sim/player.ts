@@ -14,6 +14,7 @@ import type { Due } from './clock.ts'
 import { idOf, payloadOf } from './host-node.ts'
 import { Violation } from './ledger.ts'
 import { simHmac } from './sealing.ts'
+import type { Luggage } from './udp-sides.ts'
 import type { World } from './world.ts'
 
 const encoder = new TextEncoder()
@@ -28,6 +29,8 @@ export class Player implements ClientSink {
   readonly rooms: Map<string, CoreChannel> = new Map()
   readonly #world: World
   #wires: Map<number, ClientWire> = new Map()
+  readonly #jars: Map<string, NonNullable<Luggage['jar']>> = new Map()
+  readonly #ticketKeepers: Set<string> = new Set()
   #timer: Due | undefined
   #flushDue = false
   #lanes: WeakMap<ChannelEnd, { key: string; sent: number }> = new WeakMap()
@@ -90,7 +93,8 @@ export class Player implements ClientSink {
     const world = this.#world
     world.clock.after(1 + world.random.unit() * world.profile.latencyMs, () => {
       if (this.isDead) return
-      const wire = world.connectToGateway(this, address, this.#eventsOf(connection))
+      const luggage = this.#luggageFor(address)
+      const wire = world.connectToGateway(this, address, this.#eventsOf(connection, address, luggage.resume), luggage)
       if (wire === undefined) this.core.lost(connection, this.#now)
       else this.#wires.set(connection, wire)
       // A stream stands at once; a line over datagrams says when it does.
@@ -99,11 +103,22 @@ export class Player implements ClientSink {
     })
   }
 
-  #eventsOf(connection: number): WireEvents {
+  /** As the SDK's driver has it: a handshake with a ticket that came to nothing is followed by one without. */
+  #luggageFor(address: string): Luggage & { resume: ClientCore['ticket'] } {
+    let jar = this.#jars.get(address)
+    if (jar === undefined) this.#jars.set(address, (jar = {}))
+    return { resume: this.#ticketKeepers.delete(address) ? undefined : this.core.ticket, jar }
+  }
+
+  #eventsOf(connection: number, address: string, resume: ClientCore['ticket']): WireEvents {
+    let isOpened = false
     const isOurs = () => this.#wires.has(connection)
     const tell = (run: () => void) => this.#step(() => isOurs() && run())
     return {
-      opened: (binding) => tell(() => this.core.opened(connection, binding, this.#now)),
+      opened: (binding, isTicketTaken) => {
+        isOpened = true
+        tell(() => this.core.opened(connection, binding, this.#now, isTicketTaken ? resume : undefined))
+      },
       receive: (bytes) => tell(() => this.core.receive(connection, bytes, this.#now)),
       receiveDatagram: (frame) => tell(() => this.core.receiveDatagram(connection, frame, this.#now)),
       drained: () => tell(() => this.core.drained(connection, this.#now)),
@@ -111,6 +126,7 @@ export class Player implements ClientSink {
       closed: () =>
         tell(() => {
           this.#wires.delete(connection)
+          if (!isOpened && resume !== undefined) this.#ticketKeepers.add(address)
           this.core.lost(connection, this.#now)
         }),
     }

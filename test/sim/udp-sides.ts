@@ -5,18 +5,22 @@ import { cryptoProvider } from '../../gateway/io/crypto-provider.ts'
 import type { DatagramEnvironment } from '../../gateway/kcp-carriers.ts'
 import { PlainKcp } from '../../gateway/plain-kcp.ts'
 import { SealedKcp } from '../../gateway/sealed-kcp.ts'
+import { openTicket } from '../../gateway/tickets.ts'
 import { HandshakeLimit } from '../../policies/handshake-limit.ts'
 import { kcpSettings } from '../../protocols/kcp/settings.ts'
 import { SEALED_CONV, SEALED_OVERHEAD_BYTES } from '../../protocols/secure/datagram-codec.ts'
 import { Responder } from '../../protocols/secure/handshakes.ts'
 import { PlainEnvelope } from '../../sdk/client/envelope.ts'
+import type { SealedOptions } from '../../sdk/client/sealed-envelope.ts'
 import { SealedEnvelope } from '../../sdk/client/sealed-envelope.ts'
 import type { LineOptions } from './client-wire.ts'
+import { open, seal } from './sealing.ts'
 import type { UdpWorld } from './udp-faults.ts'
 
 const crypto = cryptoProvider()
 const secret = new Uint8Array(32).fill(0x67)
 const identity = crypto.dh.generateFrom(secret)
+const sealer = { seal, open }
 const DATAGRAM_BYTES_MAX = 1200
 /** Room for what the core lets wait for one connection. */
 const SEND_BYTES_MAX = 1024 * 1024
@@ -33,7 +37,12 @@ export function conversationsOf(
   const room = { sendBytesMax: SEND_BYTES_MAX, sendCountMax: SEND_COUNT_MAX }
   const settings = kcpSettings(preset, { mtu, peerMtu: 1500, stream: true, ...room })
   if (!isSealed) return new PlainKcp(env, counters, settings)
-  const responder = new Responder({ crypto, identity, transport: 'udp' })
+  const responder = new Responder({
+    crypto,
+    identity,
+    transport: 'udp',
+    openTicket: (ticket) => openTicket(sealer, ticket),
+  })
   return new SealedKcp(env, counters, settings, {
     identity: { responder: () => responder, secrets: () => [secret] },
     wallNow: () => world.wallNow(),
@@ -43,11 +52,14 @@ export function conversationsOf(
   })
 }
 
-export function lineOptionsOf(world: UdpWorld, gateway: string): LineOptions {
+/** What a player brings from earlier connections: a ticket for the first message, cookies. */
+export type Luggage = Pick<SealedOptions, 'resume' | 'jar'>
+
+export function lineOptionsOf(world: UdpWorld, gateway: string, luggage: Luggage = {}): LineOptions {
   const { preset, isSealed } = world.udp!
   const settings = kcpSettings(preset)
   if (!isSealed) return { gateway, conv: world.random.between(1, 0xffffffff), settings, envelope: new PlainEnvelope() }
   const random = (length: number) => world.random.bytes(length)
-  const envelope = new SealedEnvelope({ crypto, gatewayKey: identity.publicKey, random }, world.clock.now)
+  const envelope = new SealedEnvelope({ crypto, gatewayKey: identity.publicKey, random, ...luggage }, world.clock.now)
   return { gateway, conv: SEALED_CONV, settings, envelope }
 }

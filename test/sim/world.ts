@@ -14,6 +14,7 @@ import type { Profile, UdpProfile } from './profile.ts'
 import type { Random } from './random.ts'
 import type { UdpWorld } from './udp-faults.ts'
 import { startUdpFaults } from './udp-faults.ts'
+import type { Luggage } from './udp-sides.ts'
 import { lineOptionsOf } from './udp-sides.ts'
 import { defaultSettings } from './settings.ts'
 
@@ -114,10 +115,10 @@ export class World implements UdpWorld {
     return { latencyMs, jitterMs, fragmentation, bytesPerSecond: Infinity }
   }
 
-  connectToGateway(player: Player, address: string, events: WireEvents): ClientWire | undefined {
+  connectToGateway(player: Player, address: string, events: WireEvents, luggage: Luggage): ClientWire | undefined {
     const [transport, name] = address.split(':')
     // Nobody says that nobody is there.
-    if (transport === 'kcp') return new DatagramWire(this, lineOptionsOf(this, name), events)
+    if (transport === 'kcp') return new DatagramWire(this, lineOptionsOf(this, name, luggage), events)
     const gateway = this.#gateways.find((g) => g.name === name)
     if (gateway?.core === undefined) return undefined
     const connection = new Connection(this.clock, this.random, this.#conditions())
