@@ -1,6 +1,7 @@
 // Who is kept away for a time: addresses (IPv4, IPv6 /64) and users. A policy bans with its action `ban`; who is banned is
 // refused at the door and at the login, and does not come back by itself (`banned`). Bounded: past its room the ban that
-// ends first makes room. Monotonic milliseconds; a ban ends with the process at the latest.
+// ends first makes room. Monotonic milliseconds; what outlives the
+// process is kept by gateway/io/kept-bans.ts.
 import { networkOf } from './subject.ts'
 
 export type BanOf = 'address' | 'user'

@@ -1,5 +1,6 @@
 // Rate limits: what each key counts by, what each action does, replay, reload; and the page's own configuration, running.
 import t from 'tap'
+import type { Settings } from '../../config/settings.ts'
 import { Bans } from '../../policies/bans.ts'
 import type { PolicySet } from '../../policies/compile.ts'
 import { verdict } from '../../policies/pipeline.ts'
@@ -115,6 +116,40 @@ t.test('per route each route has a bucket, and a wildcard is one', async (t) => 
     client.only(laneKind.reject).map((frame) => frame.lane!.number),
     [5, 6, 7, 8, 9].filter((n) => n !== 4),
   )
+})
+
+t.test('a limit of a listener, a service or a route holds there only', async (t) => {
+  const listener = (name: string, policies?: PolicySet): { settings: Settings['listeners'][number] } => ({
+    settings: { name, transport: 'tcp', host: '', port: 0, security: 'none', path: '/', origins: [], policies },
+  })
+  const [strict, open] = [listener('strict', limited({ burst: 1 })), listener('open')]
+  const world = new World({
+    listeners: [strict.settings, open.settings],
+    services: [
+      { name: 'arena', keys: 'any', whenAway: 'park', policies: limited({ burst: 3 }) },
+      { name: 'chat', keys: 'any', whenAway: 'park' },
+    ],
+    routes: [
+      { match: 'arena.slow', service: 'arena', policies: limited({ burst: 2 }) },
+      { match: '*', service: 'arena' },
+      { match: '*', service: 'chat' },
+    ],
+  })
+  const host = world.host()
+  const passed = (entrance: typeof strict, service: string, route: number): number => {
+    const client = world.client('192.0.2.1', entrance).login('ann')
+    client.attach({ service, key: `${service} ${route}` })
+    host.attached(host.attaches()[0])
+    client.route(0, 'arena.move').route(1, 'arena.slow')
+    client.take()
+    for (let n = 1; n <= 9; n++) writeOneway(client.w, 0, n, route, bytes('x'))
+    client.send()
+    return 9 - client.only(laneKind.reject).length
+  }
+  t.equal(passed(strict, 'arena', 0), 1, 'the listener')
+  t.equal(passed(open, 'arena', 0), 3, 'the service')
+  t.equal(passed(open, 'arena', 1), 2, 'the route')
+  t.equal(passed(open, 'chat', 0), 9, 'none of them')
 })
 
 t.test('an IPv6 client is its /64, however many addresses it uses', async (t) => {

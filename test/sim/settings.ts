@@ -1,6 +1,7 @@
 // The gateway settings of a simulated system: real defaults with time-outs that fit into a minute of virtual time. The
 // order of rule O1 holds here too: two heartbeats, the longest back-off and parkMax stay below keep.
 import type { BreakerSettings, Settings } from '../../config/settings.ts'
+import type { RateLimitSettings } from '../../policies/rate-limit.ts'
 import type { Profile } from './profile.ts'
 
 /** Opens after a little trouble, and tries again soon. */
@@ -36,7 +37,7 @@ export function defaultSettings(profile: Profile, name: string): Settings {
       { name: 'self', keys: 'user', whenAway: 'reject' },
     ],
     routes: [
-      { match: 'arena.limited', service: 'arena', rate: { perSecond: 4, burst: 3 } },
+      { match: 'arena.limited', service: 'arena', policies: { rateLimits: [limited(profile)] } },
       profile.guarded
         ? {
             match: 'arena.*',
@@ -81,4 +82,18 @@ export function defaultSettings(profile: Profile, name: string): Settings {
     log: { level: 'silent', format: 'json' },
     reload: { watch: false, rollbackWithinMs: 0 },
   }
+}
+
+/** In half of the worlds what exceeds the limit is refused, in the others its lane waits for up to two seconds (R4). */
+function limited({ hosts }: Profile): RateLimitSettings {
+  const action = hosts % 2 === 0 ? 'reject' : 'delay'
+  const limit = {
+    name: 'limited',
+    mode: 'enforce',
+    unit: 'messages',
+    perSecond: 4,
+    burst: 3,
+    per: ['session'],
+  } as const
+  return { ...limit, action, delayMsMax: 2000, banMs: 0, banOf: 'address' }
 }
