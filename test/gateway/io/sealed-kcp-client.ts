@@ -24,6 +24,8 @@ export class SealedKcpClient {
   /** Every datagram that was sent, and how many came. */
   readonly sent: Uint8Array[] = []
   arrived = 0
+  /** Of the datagrams that came. */
+  longest = 0
   readonly #port: number
   readonly #weather: Weather
   readonly #timer: NodeJS.Timeout
@@ -102,6 +104,7 @@ export class SealedKcpClient {
     socket.on('message', (bytes) => {
       for (const copy of this.#weather(bytes, false)) {
         this.arrived++
+        this.longest = Math.max(this.longest, copy.length)
         this.line.receive(copy, performance.now())
       }
       this.line.pump(performance.now())
