@@ -75,8 +75,8 @@ export class DatagramWorld<T extends Table> implements DatagramEnvironment {
   wallTime = 1_700_000_000_000
   entered = 0
   enteredMax = Infinity
-  /** So many of the datagrams that are sent next get lost. */
-  losesNext = 0
+  /** Which of the datagrams that are sent get lost. */
+  loses: (bytes: Uint8Array) => boolean = () => false
   /** What the core says first, as it says HELLO. */
   greeting = 'hi '
   #flying: Flying[] = []
@@ -98,7 +98,7 @@ export class DatagramWorld<T extends Table> implements DatagramEnvironment {
   }
 
   send(bytes: Uint8Array, start: number, end: number, ip: string, port: number): void {
-    if (this.losesNext-- > 0) return
+    if (this.loses(bytes.subarray(start, end))) return
     add(this.bytesOut, `${ip} ${port}`, end - start)
     if (this.log.length < LOG_MAX) this.log.push(Buffer.from(bytes.subarray(start, end)).toString('hex'))
     this.#flying.push({ at: this.time + DELAY_MS, ip, port, isUp: false, bytes: bytes.slice(start, end) })

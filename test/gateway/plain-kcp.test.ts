@@ -119,14 +119,37 @@ t.test(`a stranger is sent at most ${STRANGER_FACTOR} times what came from it, h
   t.ok(world.dropped('amplification') > 0)
 })
 
+t.test('a stranger who has heard nothing is never told that it was heard', async (t) => {
+  const world = plainWorld()
+  world.greeting = 'HELLO, and sixteen bytes'
+  const first = segment(9)
+  for (let i = 0; i < 20; i++) {
+    world.inject('198.51.100.1', 5000, first)
+    world.pass(50)
+  }
+  t.ok(world.log.length > 3)
+  // KCP's commands: 51 carries data, 52 confirms.
+  t.ok(
+    world.log.every((hex) => /^.{8}51|^.{8}52.{38}.{8}51/.test(hex)),
+    'HELLO is in every datagram',
+  )
+})
+
 t.test('a stranger whose answers are lost gets through all the same', async (t) => {
-  for (const lost of [1, 2, 3, 5, 8]) {
-    const world = plainWorld()
-    world.greeting = 'HELLO, and a nonce of sixteen bytes'
-    world.losesNext = lost
-    const client = plainClient(world, '192.0.2.1', 4000)
-    world.pass(10_000)
-    t.equal(client.text, world.greeting, `${lost} lost`)
+  const hasData = (bytes: Uint8Array) => bytes.length > 24 && bytes.includes(81)
+  for (const [what, isUnlucky] of [
+    ['any', () => true],
+    ['those with data', hasData],
+  ] as const) {
+    for (const lost of [1, 2, 3, 5, 8]) {
+      const world = plainWorld()
+      let left = lost
+      world.greeting = 'HELLO, and sixteen bytes'
+      world.loses = (bytes) => isUnlucky(bytes) && left-- > 0
+      const client = plainClient(world, '192.0.2.1', 4000)
+      world.pass(10_000)
+      t.equal(client.text, world.greeting, `${lost} of ${what} lost`)
+    }
   }
 })
 
