@@ -2,7 +2,7 @@
 // process, and written there as a whole with each change. Few and seldom: what is looked up for each connection is a set.
 import fs from 'node:fs'
 import path from 'node:path'
-import { readNetwork } from '../../config/networks.ts'
+import { networkName } from '../../config/networks.ts'
 import { readKept } from './kept-file.ts'
 import { Networks } from './networks.ts'
 
@@ -40,7 +40,11 @@ export class KeptBans {
     this.#warn = warn
     try {
       const kept = JSON.parse(readKept(this.#file) ?? '[]') as Ban[]
-      for (const ban of kept) if (isBan(ban)) this.#bans.set(ban.what, ban)
+      for (const ban of kept) {
+        if (!isBan(ban)) continue
+        const what = normalized(ban.what)!
+        this.#bans.set(what, { ...ban, what })
+      }
     } catch (error) {
       warn('the bans that were kept cannot be read', error)
     }
@@ -133,16 +137,15 @@ export class KeptBans {
   }
 }
 
-/** One name for each: `user:NAME`, or a network with its length. */
+/** One name for each, so that what was banned in one notation is found in another: `user:NAME`, or a network's name. */
 function normalized(what: string): string | undefined {
   if (what.startsWith(USER)) {
     return what.length > USER.length && Buffer.byteLength(what) <= USER_BYTES_MAX ? what : undefined
   }
-  const network = readNetwork(what)
-  return network && `${network.address.toLowerCase()}/${network.prefix}`
+  return networkName(what)
 }
 
 function isBan(ban: unknown): ban is Ban {
   const { what, untilWallMs, reason } = (ban ?? {}) as Ban
-  return typeof what === 'string' && typeof reason === 'string' && normalized(what) === what && untilWallMs > 0
+  return typeof what === 'string' && typeof reason === 'string' && normalized(what) !== undefined && untilWallMs > 0
 }

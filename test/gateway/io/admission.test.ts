@@ -5,6 +5,7 @@ import net from 'node:net'
 import path from 'node:path'
 import t from 'tap'
 import { WebSocket } from 'ws'
+import { networkName } from '../../../config/networks.ts'
 import type { ListenerSettings, Settings } from '../../../config/settings.ts'
 import { KeptBans } from '../../../gateway/io/kept-bans.ts'
 import { requestAddress } from '../../../gateway/io/client-address.ts'
@@ -154,6 +155,47 @@ t.test('what policies ban is kept, too, many at once', async (t) => {
   t.equal(again.list().length, 10_000)
   t.equal(again.hasAddress('10.1.7.1'), true)
   again.stop()
+})
+
+t.test('a ban is one, however its network is written, and is taken back in any notation', async (t) => {
+  const folder = scratchFolder(t)
+  const bans = new KeptBans(folder, () => {})
+  t.teardown(() => bans.stop())
+  for (const what of ['203.0.113.7/24', '203.0.113.0/24', '2001:DB8:0::1/64', '2001:db8::/64'])
+    bans.add(what, 60_000, '')
+  for (const what of ['::ffff:192.0.2.1', '192.0.2.1', '::ffff:192.0.2.1/128', '10.9.8.7/32'])
+    bans.add(what, 60_000, '')
+  const names = () => bans.list().map(({ what }) => what)
+  t.same(names(), ['203.0.113.0/24', '2001:db8::/64', '192.0.2.1/32', '10.9.8.7/32'])
+  t.same(
+    [bans.hasAddress('203.0.113.200'), bans.hasAddress('2001:db8::5'), bans.hasAddress('192.0.2.1')],
+    [true, true, true],
+  )
+  t.ok(bans.remove('2001:0db8:0:0:ffff::/64'))
+  t.notOk(bans.hasAddress('2001:db8::5'), 'lifted is lifted')
+  t.ok(bans.remove('::ffff:192.0.2.1'))
+  t.notOk(bans.hasAddress('192.0.2.1'))
+  const again = new KeptBans(folder, () => {})
+  t.teardown(() => again.stop())
+  t.same(again.list(), bans.list(), 'and after a restart')
+})
+
+t.test('networks have one name each', async (t) => {
+  const cases = [
+    ['0.0.0.0/0', '0.0.0.0/0'],
+    ['255.255.255.255/1', '128.0.0.0/1'],
+    ['10.1.255.1/15', '10.0.0.0/15'],
+    ['::/0', '::/0'],
+    ['ffff:ffff:ffff::1/33', 'ffff:ffff:8000::/33'],
+    ['fe80::1%eth0', 'fe80::1/128'],
+    ['::FFFF:a01:203/120', '10.1.2.0/24'],
+    ['::ffff:10.1.2.3/95', '::fffe:0:0/95'],
+    ['1:2:3:4:5:6:7:8', '1:2:3:4:5:6:7:8/128'],
+    ['64:ff9b::192.0.2.33/96', '64:ff9b::/96'],
+    ['10.0.0.0/33', undefined],
+    ['nobody', undefined],
+  ] as const
+  for (const [written, name] of cases) t.equal(networkName(written), name, written)
 })
 
 t.test('bans end by themselves, are bounded, and a broken file stops nobody', async (t) => {
