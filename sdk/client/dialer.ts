@@ -120,13 +120,11 @@ export class Dialer implements RaceOwner {
    */
   stalled(connection: ClientConnection, now: number): void {
     if (connection !== this.active || this.#core.ticket === undefined) return
-    const isRescued = this.#race?.purpose === 'rescue'
-    if (this.isMoving && !isRescued) return
     const { gateways, gatewayOf } = this.#core.settings
     if (connection.isSilent) this.#rescueGateway = (this.#rescueGateway + 1) % gateways.length
     else this.#rescueGateway = gatewayOf[connection.address]
     connection.isSilent = true
-    if (isRescued) {
+    if (this.isMoving) {
       this.#race!.add(gateways[this.#rescueGateway], now)
     } else {
       this.#abandon('the connection beside it is silent')

@@ -264,6 +264,19 @@ t.test(
   },
 )
 
+t.test('a connection that falls silent while the session moves: its own gateway is asked, too', async (t) => {
+  const { rig, id } = onlineOver('kcp', [['kcp', 'ws'], 'b'])
+  rig.core.switchTo(2, rig.now)
+  rig.pass(1000)
+  t.equal(addressesOf(rig), 'kcp b')
+  rig.core.stalled(id, rig.now)
+  rig.pass(500)
+  t.equal(addressesOf(rig), 'kcp b kcp ws')
+  rig.greet(idOf(rig, 'ws'))
+  rig.accept(idOf(rig, 'ws'))
+  t.equal(rig.core.dialer.active?.id, idOf(rig, 'ws'))
+})
+
 t.test('whoever chooses a way by itself stays on it', async (t) => {
   const { rig, id } = onlineOver('kcp')
   rig.core.switchTo(2, rig.now)
