@@ -63,6 +63,14 @@ export class Attacher {
     return channel?.on === connection ? channel : undefined
   }
 
+  /** Whether something was sent on this connection that the hosts have not settled. */
+  isOwed(connection: ClientConnection): boolean {
+    for (const { on, state, end } of this.channels) {
+      if (on === connection && state === 'attached' && end.out.transmitted > end.out.acked) return true
+    }
+    return false
+  }
+
   get isWhole(): boolean {
     for (const channel of this.channels) if (channel.state !== 'attached') return false
     return true

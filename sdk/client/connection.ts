@@ -24,6 +24,8 @@ export type Membership = { channel: CoreChannel; member: GroupMember }
 const HANDSHAKE_FRAME_BYTES_MAX = 16 * 1024
 const FIRST_BYTES = 256
 const KEPT_BYTES = 64 * 1024
+/** Silence after which a client that waits for an ACK asks whether the gateway is there. */
+const OWED_MS = 2000
 const EMPTY = new Uint8Array(0)
 
 export class ClientConnection implements RouteNumbers, FrameSink {
@@ -64,6 +66,7 @@ export class ClientConnection implements RouteNumbers, FrameSink {
   #turn = 1
   #pingAt = Infinity
   #heardAt = 0
+  #pingedAt = 0
 
   constructor(core: ClientCore, id: number, address: number) {
     this.#core = core
@@ -169,7 +172,9 @@ export class ClientConnection implements RouteNumbers, FrameSink {
   }
 
   get #pingDueAt(): number {
-    return this.state === 'welcomed' ? this.#pingAt : Infinity
+    if (this.state !== 'welcomed') return Infinity
+    if (!this.#core.attacher.isOwed(this)) return this.#pingAt
+    return Math.min(this.#pingAt, Math.max(this.#heardAt, this.#pingedAt) + OWED_MS)
   }
 
   /** Asks for a sign of life when one is due; says whether the connection is to be given up. */
@@ -190,8 +195,12 @@ export class ClientConnection implements RouteNumbers, FrameSink {
     }
   }
 
-  /** Every heartbeat, and after half of one in which nothing was heard. */
+  /**
+   * Every heartbeat, after half of one in which nothing was heard, and sooner while the other end owes an ACK: a client
+   * whose window is full sends nothing by which a carrier could notice that nobody is there.
+   */
   #ping(now: number): void {
+    this.#pingedAt = now
     writePair(this.writer, clientKind.ping, Math.floor(now), Math.round(this.#core.rttMs))
     this.#pingAt = now + (now - this.#heardAt >= this.heartbeatMs / 2 ? this.heartbeatMs : this.heartbeatMs / 2)
     this.#core.wake()

@@ -20,6 +20,10 @@ const RETRY_MS_MAX = 30_000
 const HEARTBEAT_MS_MIN = 20
 const HEARTBEAT_MS_MAX = 600_000
 const DOUBLINGS_MAX = 16
+/** Pause behind a search for another way while a connection is silent; it doubles until there was calm for a while. */
+const RESCUE_MS = 2000
+const RESCUE_MS_MAX = 32_000
+const CALM_MS = 60_000
 
 export class Dialer implements RaceOwner {
   active: ClientConnection | undefined
@@ -36,6 +40,9 @@ export class Dialer implements RaceOwner {
   #dialAddress: number | undefined
   /** Where a silent connection's session was looked for last. */
   #rescueGateway = 0
+  /** Not sooner than this for the next one. */
+  #rescueAt = -Infinity
+  #rescuePauseMs = RESCUE_MS
   /** Attempts since the session was last connected for longer than the longest back-off, over any connections. */
   #attempts = 0
   #connectedSince = Infinity
@@ -120,6 +127,7 @@ export class Dialer implements RaceOwner {
    */
   stalled(connection: ClientConnection, now: number): void {
     if (connection !== this.active || this.#core.ticket === undefined) return
+    if (!this.isMoving && now < this.#rescueAt) return
     const { gateways, gatewayOf } = this.#core.settings
     if (connection.isSilent) this.#rescueGateway = (this.#rescueGateway + 1) % gateways.length
     else this.#rescueGateway = gatewayOf[connection.address]
@@ -128,6 +136,10 @@ export class Dialer implements RaceOwner {
       this.#race!.add(gateways[this.#rescueGateway], now)
     } else {
       this.#abandon('the connection beside it is silent')
+      // A gateway that is too busy to answer must not get a handshake of each of its clients every two seconds.
+      this.#rescuePauseMs =
+        now - this.#rescueAt >= CALM_MS ? RESCUE_MS : Math.min(RESCUE_MS_MAX, 2 * this.#rescuePauseMs)
+      this.#rescueAt = now + this.#rescuePauseMs
       this.#run(gateways[this.#rescueGateway], 'rescue', now)
     }
   }

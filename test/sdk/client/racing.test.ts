@@ -231,7 +231,7 @@ t.test('a silent connection where nothing else works either: it is given up afte
   }
   t.equal(rig.core.dialer.active?.id, id)
   const dials = rig.dials.length
-  rig.pass(1000)
+  rig.pass(2000)
   t.equal(rig.dials.length, dials)
   rig.core.stalled(id, rig.now)
   t.equal(rig.dials.length, dials + 1, 'told again, tried again')
@@ -263,6 +263,32 @@ t.test(
     )
   },
 )
+
+t.test('connections that fall silent again and again are searched for with growing pauses', async (t) => {
+  const { rig } = onlineOver('kcp', [['kcp']])
+  const times: number[] = []
+  const since = rig.now
+  // Each search succeeds, and the new connection is silent again.
+  for (let dials = rig.dials.length; rig.now - since < 60_000; ) {
+    rig.keepAlive(rig.core.dialer.active!.id, 500)
+    rig.core.stalled(rig.core.dialer.active!.id, rig.now)
+    if (rig.dials.length === dials) continue
+    dials = rig.dials.length
+    times.push(rig.now - since)
+    rig.greet(rig.lastDial)
+    rig.accept(rig.lastDial)
+  }
+  t.same(times, [500, 2500, 6500, 14_500, 30_500])
+  for (let i = 0; i < 100; i++) rig.keepAlive(rig.lastDial, 1000)
+  const dials = rig.dials.length
+  rig.core.stalled(rig.lastDial, rig.now)
+  t.equal(rig.dials.length, dials + 1)
+  rig.greet(rig.lastDial)
+  rig.accept(rig.lastDial)
+  rig.pass(2000)
+  rig.core.stalled(rig.lastDial, rig.now)
+  t.equal(rig.dials.length, dials + 2, 'after some calm they are short again')
+})
 
 t.test('a connection that falls silent while the session moves: its own gateway is asked, too', async (t) => {
   const { rig, id } = onlineOver('kcp', [['kcp', 'ws'], 'b'])
