@@ -32,6 +32,7 @@ export const steps: readonly Step[] = [
 /** What a test may need: the programs (or files, by absolute names) of which one must be there, and Debian's package. */
 export const tools: Record<string, { programs: readonly string[]; debianPackage: string }> = {
   chromium: { programs: ['chromium', 'chromium-browser', 'google-chrome'], debianPackage: 'chromium' },
+  curl: { programs: ['curl'], debianPackage: 'curl' },
   docker: { programs: ['docker'], debianPackage: 'docker.io' },
   gcc: { programs: ['gcc', 'cc'], debianPackage: 'gcc' },
   'flynn-noise': {
