@@ -187,6 +187,7 @@ export class HttpCarrier implements Carrier {
       clearTimeout(this.#tooLate)
       this.#token = data
       this.#events.opened(NO_BINDING)
+      this.#send()
     } else if (event === '') {
       const bytes = bytesOf(data)
       if (bytes === undefined) this.#end(new Error('an event is not base64'))

@@ -1,5 +1,8 @@
+import fs from 'node:fs'
 import http from 'node:http'
+import https from 'node:https'
 import net from 'node:net'
+import path from 'node:path'
 import t, { type Test } from 'tap'
 import { cell } from '../../../gateway/counters.ts'
 import { writeLogin } from '../../../protocols/client/frames.ts'
@@ -7,8 +10,9 @@ import { Writer } from '../../../protocols/wire/writer.ts'
 import { HttpCarrier, type HttpClient } from '../../../sdk/client/http-carrier.ts'
 import { connect, json, type Transport } from '../../../sdk/client/index.ts'
 import { NodeHttp } from '../../../sdk/client/node-http.ts'
+import { makeCertificate } from '../../config/certificate.ts'
 import { ask, httpGateway, rawAnswer } from './http-rig.ts'
-import { eventually } from './started.ts'
+import { eventually, scratchFolder } from './started.ts'
 
 const chat = () => {
   const heard: number[] = []
@@ -283,4 +287,36 @@ t.test('H2: a client that does not read its stream costs its window, and is clos
   const held = running.gateway.counters.cells[cell.clientQueueBytes]
   t.ok(held < 1_000_000, `${held} bytes are held`)
   stream!.resume()
+})
+
+t.test('calls and sessions over TLS', async (t) => {
+  const folder = scratchFolder(t)
+  const [certFile, keyFile] = [path.join(folder, 'crt.pem'), path.join(folder, 'key.pem')]
+  makeCertificate(certFile, keyFile)
+  const { routes, heard } = chat()
+  const { port } = await httpGateway(t, routes, (s) => {
+    const listener = s.listeners.find(({ name }) => name === 'http')!
+    listener.security = 'tls'
+    listener.tls = { certFile, keyFile }
+  })
+  const ca = fs.readFileSync(certFile)
+  const client = connect({ gateways: [`https://localhost:${port}`], token: 'ana', codec: json, tls: { ca } })
+  const room = client.actor('lobby', 'room')
+  t.equal(await room.call('lobby.echo', 1), 1)
+  await room.send('lobby.say', 5)
+  await eventually(() => heard.length === 1, 'the message')
+  t.equal(client.transport, 'https')
+  await client.close()
+  const agent = new https.Agent({ ca, keepAlive: true, maxSockets: 1 })
+  t.teardown(() => agent.destroy())
+  const headers = { authorization: 'Bearer ana', 'content-type': 'application/json' }
+  for (let i = 0; i < 3; i++) {
+    const text = await new Promise((resolve, reject) => {
+      const options = { host: 'localhost', port, path: '/call/lobby.echo', method: 'POST', headers, agent }
+      const request = https.request(options, (response) => response.on('data', (chunk) => resolve(String(chunk))))
+      request.on('error', reject)
+      request.end(`${i}`)
+    })
+    t.equal(text, String(i))
+  }
 })
