@@ -1,6 +1,6 @@
 // Whose connection it is: the peer of the socket, unless something trusted in front of us said for whom it speaks, by a
 // PROXY header before the first byte or by Forwarded and X-Forwarded-For in a request.
-import { isIP } from 'node:net'
+import { isIP, SocketAddress } from 'node:net'
 import type net from 'node:net'
 import type { Networks } from './networks.ts'
 import { note, notesOf } from './socket-notes.ts'
@@ -16,7 +16,7 @@ export function addressOf(socket: net.Socket): string {
 
 /** From now on this socket, and TLS on it, is that client's. */
 export function claimAddress(socket: net.Socket, address: string): void {
-  note(socket, { address: plain(address) })
+  note(socket, { address: canonical(address) })
 }
 
 /**
@@ -52,7 +52,13 @@ function forwardedHops(header: string): string[] {
 function hopAddress(hop: string): string | undefined {
   const found = /^\[([^\]]+)\](?::\d{1,5})?$/.exec(hop) ?? /^(\d+\.\d+\.\d+\.\d+)(?::\d{1,5})?$/.exec(hop)
   const address = found === null ? hop : found[1]
-  return isIP(address) === 0 ? undefined : plain(address)
+  return isIP(address) === 0 ? undefined : canonical(address)
+}
+
+/** What a proxy wrote, as the socket itself would say it: 0:0:0:0:0:ffff:c000:201 is 192.0.2.1, and no IPv6 /64. */
+function canonical(address: string): string {
+  if (isIP(address) !== 6) return address
+  return plain(new SocketAddress({ address: address.split('%', 1)[0], family: 'ipv6' }).address)
 }
 
 function plain(address: string): string {

@@ -254,6 +254,33 @@ t.test('a trusted proxy names the client by a PROXY header, also in pieces and b
   t.same(addresses, ['203.0.113.9', '203.0.113.10'])
 })
 
+t.test('an IPv4 address that a proxy writes as IPv6 is that IPv4 address, and players are not one /64', async (t) => {
+  const running = await gatewayWith(t, (s) => {
+    onEach(s, { proxyProtocol: ['127.0.0.0/8'] })
+    s.admission = { lists: { ...lists, deny: ['192.0.2.66'] }, limits: { ...limits, perAddress: 1 } }
+  })
+  /** Version 2, TCP over IPv6: ::ffff:192.0.2.n */
+  const connect = (n: number) => {
+    const head = Buffer.from('0d0a0d0a000d0a515549540a21210024', 'hex')
+    const source = Buffer.from(`${'00'.repeat(10)}ffffc0000200`, 'hex')
+    source[15] = n
+    const socket = net.connect(portOf(running, 'tcp'), '127.0.0.1')
+    t.teardown(() => socket.destroy())
+    socket.on('error', () => {}).write(Buffer.concat([head, source, Buffer.alloc(20)]))
+    return socket
+  }
+  await overSocket(connect(1)).login('ann')
+  await overSocket(connect(2)).login('bob')
+  t.same(addressesOf(running).sort(), ['192.0.2.1', '192.0.2.2'])
+  await new Promise((resolve) => connect(66).once('close', resolve))
+  t.equal(running.gateway.connections.size, 2)
+  const trusted = new Networks(['10.0.0.0/8'])
+  for (const hop of ['::ffff:192.0.2.1', '0:0:0:0:0:ffff:c000:201', '[::FFFF:C000:201]:4711']) {
+    t.equal(requestAddress(from(), { 'x-forwarded-for': hop }, trusted), '192.0.2.1', hop)
+  }
+  t.equal(requestAddress(from(), { 'x-forwarded-for': '2001:DB8:0:0::1' }, trusted), '2001:db8::1')
+})
+
 t.test('what stands in front and sends no PROXY header, or half of one, is closed', async (t) => {
   const running = await gatewayWith(t, (s) => onEach(s, { proxyProtocol: ['127.0.0.0/8'] }))
   const port = portOf(running, 'tcp')
