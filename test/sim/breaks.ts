@@ -182,6 +182,11 @@ const breaks: readonly Break[] = [
     patches: [[HOST_RECORD, 'record.offeredTo === 0n || record.offeredTo === a.end', 'record.offeredTo >= 0n']],
   },
   {
+    name: 'a record of a stream that does not open believed',
+    rules: 'SEC-5.4',
+    patches: [['protocols/secure/secure-stream.ts', "        this.#fail('forged')\n        return\n", '']],
+  },
+  {
     name: 'datagrams taken again',
     rules: 'DGM-6.1 C2',
     patches: [

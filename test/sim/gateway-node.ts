@@ -6,6 +6,7 @@ import type { Carrier, CarrierEvents, GatewayEnvironment, GatewayEvent } from '.
 import type { Due } from './clock.ts'
 import type { Connection, Pipe } from './network.ts'
 import { open, seal, simHmac } from './sealing.ts'
+import { sealed } from './sealed-streams.ts'
 import { UdpPort } from './udp-port.ts'
 import type { World } from './world.ts'
 
@@ -172,7 +173,10 @@ export class GatewayNode {
     if (core === undefined) return
     this.#connections.add(connection)
     const carrier = new SimCarrier(transport, address, connection, connection.toA, connection.toB)
-    const peer = core.accept(carrier, this.#world.clock.now)
+    const peer =
+      this.#world.profile.sealedStreams === undefined
+        ? core.accept(carrier, this.#world.clock.now)
+        : sealed(this.#world, carrier, (inside, now) => core.accept(inside, now))
     this.#attach(connection, connection.toB, peer)
     this.poke()
   }

@@ -112,6 +112,10 @@ export class Pipe {
     if (rate !== Infinity && this.#chunks.length > 0)
       this.#chunks[0].at = this.#clock.now + (bytes.length * 1000) / rate
     this.#heldBytes -= bytes.length
+    const { corrupt = 0 } = this.#conditions
+    if (corrupt > 0 && this.#random.chance(corrupt)) {
+      bytes[this.#random.between(0, bytes.length - 1)] ^= 1 << this.#random.between(0, 7)
+    }
     const queued = this.queuedBytes()
     if (queued > 0) this.#wasHigh = true
     else if (this.#wasHigh) {
@@ -128,6 +132,8 @@ export type Conditions = {
   jitterMs: number
   fragmentation: number
   bytesPerSecond: number
+  /** Chance that a bit of a piece is turned; only where what runs inside is sealed (S1). */
+  corrupt?: number
 }
 
 /** One connection: `a` dialled `b`. Each end writes into the pipe towards the other. */

@@ -45,6 +45,8 @@ export type Profile = {
   guarded: boolean
   /** Gateways have a UDP port, too, and players use it. */
   udp: UdpProfile | undefined
+  /** Noise inside the players' streams, and how often a piece of one is corrupted. */
+  sealedStreams: { corrupt: number } | undefined
 }
 
 export type UdpProfile = {
@@ -103,6 +105,7 @@ export function drawProfile(random: Random): Profile {
     recoverableGroups: random.chance(0.5),
     guarded: random.chance(0.4),
     udp: undefined,
+    sealedStreams: undefined,
   }
 }
 
@@ -113,6 +116,12 @@ export function drawUdp(seed: number, latencyMs: number): UdpProfile | undefined
   const udp = udpOf(random, latencyMs)
   // Who listens in on plain KCP can log in as whom he has heard, as on plain TCP.
   return udp.isSealed ? udp : { ...udp, faults: { ...udp.faults, replay: Infinity } }
+}
+
+/** As `drawUdp`: from luck of its own. */
+export function drawSealedStreams(seed: number): Profile['sealedStreams'] {
+  const random = new Random(seed ^ 0x5ea1ed)
+  return random.chance(0.3) ? { corrupt: random.pick([0, 0.002, 0.01]) } : undefined
 }
 
 /** Of the lines of a seed without sessions. */

@@ -2,7 +2,7 @@
 // whole system, then lines over datagrams by themselves.
 import { Violation } from './ledger.ts'
 import { LineWorld } from './line-world.ts'
-import { drawLine, drawProfile, drawUdp } from './profile.ts'
+import { drawLine, drawProfile, drawSealedStreams, drawUdp } from './profile.ts'
 import { Random } from './random.ts'
 import { World } from './world.ts'
 
@@ -20,6 +20,7 @@ export function runSeed(seed: number, trace: ((line: string) => void) | undefine
   const random = new Random(seed)
   const profile = drawProfile(random)
   profile.udp = drawUdp(seed, profile.latencyMs)
+  profile.sealedStreams = drawSealedStreams(seed)
   trace?.(`profile ${JSON.stringify(profile)}`)
   const world = new World(profile, random, trace)
   let failure = ''

@@ -17,7 +17,7 @@ import type { LineOptions } from './client-wire.ts'
 import { open, seal } from './sealing.ts'
 import type { UdpWorld } from './udp-faults.ts'
 
-const crypto = cryptoProvider()
+export const crypto = cryptoProvider()
 const secret = new Uint8Array(32).fill(0x67)
 const identity = crypto.dh.generateFrom(secret)
 const sealer = { seal, open }
@@ -25,6 +25,12 @@ const DATAGRAM_BYTES_MAX = 1200
 /** Room for what the core lets wait for one connection. */
 const SEND_BYTES_MAX = 1024 * 1024
 const SEND_COUNT_MAX = 4096
+
+export const gatewayKey = identity.publicKey
+
+/** The same key at all gateways. */
+export const responderFor = (transport: string): Responder =>
+  new Responder({ crypto, identity, transport, openTicket: (ticket) => openTicket(sealer, ticket) })
 
 export function conversationsOf(
   world: UdpWorld,
@@ -37,12 +43,7 @@ export function conversationsOf(
   const room = { sendBytesMax: SEND_BYTES_MAX, sendCountMax: SEND_COUNT_MAX }
   const settings = kcpSettings(preset, { mtu, peerMtu: 1500, stream: true, ...room })
   if (!isSealed) return new PlainKcp(env, counters, settings)
-  const responder = new Responder({
-    crypto,
-    identity,
-    transport: 'udp',
-    openTicket: (ticket) => openTicket(sealer, ticket),
-  })
+  const responder = responderFor('udp')
   return new SealedKcp(env, counters, settings, {
     identity: { responder: () => responder, secrets: () => [secret] },
     wallNow: () => world.wallNow(),
@@ -60,6 +61,6 @@ export function lineOptionsOf(world: UdpWorld, gateway: string, luggage: Luggage
   const settings = kcpSettings(preset)
   if (!isSealed) return { gateway, conv: world.random.between(1, 0xffffffff), settings, envelope: new PlainEnvelope() }
   const random = (length: number) => world.random.bytes(length)
-  const envelope = new SealedEnvelope({ crypto, gatewayKey: identity.publicKey, random, ...luggage }, world.clock.now)
+  const envelope = new SealedEnvelope({ crypto, gatewayKey, random, ...luggage }, world.clock.now)
   return { gateway, conv: SEALED_CONV, settings, envelope }
 }

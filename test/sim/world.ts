@@ -12,6 +12,7 @@ import { Connection } from './network.ts'
 import { Player } from './player.ts'
 import type { Profile, UdpProfile } from './profile.ts'
 import type { Random } from './random.ts'
+import { SealedWire } from './sealed-streams.ts'
 import type { UdpWorld } from './udp-faults.ts'
 import { startUdpFaults } from './udp-faults.ts'
 import type { Luggage } from './udp-sides.ts'
@@ -121,9 +122,12 @@ export class World implements UdpWorld {
     if (transport === 'kcp') return new DatagramWire(this, lineOptionsOf(this, name, luggage), events)
     const gateway = this.#gateways.find((g) => g.name === name)
     if (gateway?.core === undefined) return undefined
-    const connection = new Connection(this.clock, this.random, this.#conditions())
+    const { sealedStreams } = this.profile
+    const conditions = { ...this.#conditions(), corrupt: this.isQuiet ? 0 : sealedStreams?.corrupt }
+    const connection = new Connection(this.clock, this.random, conditions)
     this.#clientLinks.add(connection)
     gateway.accept(connection, transport, player.name)
+    if (sealedStreams !== undefined) return new SealedWire(this.clock, connection, luggage, events)
     return new StreamWire(this, connection, events)
   }
 
