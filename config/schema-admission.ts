@@ -55,5 +55,3 @@ export const proxyProtocol = inFront(
 export const forwarded = inFront(
   'HTTP and WebSocket only: requests from there name the client in Forwarded or X-Forwarded-For.',
 )
-
-export type AdmissionConfig = z.output<typeof admission>

@@ -62,8 +62,11 @@ async function run(
 
 async function rivals(stage: Stage, { against, clients }: BenchOptions, speaks: 'raw' | 'http'): Promise<Target[]> {
   if (against.length === 0) return []
-  const echo = speaks === 'http' ? '../processes/plain-http-echo.ts' : '../processes/plain-echo.ts'
-  const worker = stage.crew.work('the plain echo', new URL(echo, import.meta.url))
+  const echo =
+    speaks === 'http'
+      ? new URL('../processes/plain-http-echo.ts', import.meta.url)
+      : new URL('../processes/plain-echo.ts', import.meta.url)
+  const worker = stage.crew.work('the plain echo', echo)
   const { port } = await worker.ask<PlainEchoStarted>({ kind: 'start' }, START_MS)
   const host = worker.pid
   const targets: Target[] = []
