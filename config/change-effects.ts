@@ -136,7 +136,13 @@ export const effectRows: readonly Row[] = [
     touches: 'newcomers',
     effect: 'the next session that attaches; those that are there go on (T4)',
   },
-  { keys: '`auth`', pattern: /^auth\b/, touches: 'newcomers', effect: 'new logins; sessions that are there go on' },
+  {
+    keys: '`auth`',
+    pattern: /^auth\b/,
+    touches: 'newcomers',
+    effect:
+      'new logins; sessions that are there go on. Key files are read at each reload, also where their names are the same',
+  },
   {
     keys: '`noise`',
     pattern: /^noise\b/,

@@ -1,7 +1,8 @@
 // The files that a configuration names: certificates, private and public keys must be there, be readable, parse and
 // belong together, found out before a listener opens and not by the first player.
-import { X509Certificate, createPrivateKey, createPublicKey } from 'node:crypto'
+import { X509Certificate, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
 import fs from 'node:fs'
+import { readKeySet } from './key-sets.ts'
 import { type NoiseKey, readNoiseKey } from './noise-keys.ts'
 import type { Complaint } from './problems.ts'
 
@@ -41,15 +42,39 @@ export function checkCertificates(file: string, complain: Complain, now: number)
   }
 }
 
-export function checkPublicKey(file: string, complain: Complain): void {
+/** A public key that at least one of the algorithms can be used with. */
+export function checkPublicKey(file: string, algorithms: readonly string[], complain: Complain): void {
   const text = content(file, complain)
   if (text === undefined) return
   try {
     if (/-----BEGIN [A-Z ]*PRIVATE KEY-----/.test(text)) throw new Error('private')
-    createPublicKey(text)
+    const usable = algorithmsOf(createPublicKey(text))
+    if (algorithms.some((algorithm) => usable.includes(algorithm))) return
+    const expected = usable.length === 0 ? 'a key for one of `algorithms`' : `${usable.join(' or ')} in \`algorithms\``
+    complain({ what: 'the key is for none of the algorithms', got: algorithms.join(', '), expected })
   } catch {
     complain({ what: 'does not hold a public key', got: file, expected: 'PEM' })
   }
+}
+
+/** A JSON Web Key Set with public keys only. */
+export function checkKeySet(file: string, complain: Complain): void {
+  const text = content(file, complain)
+  if (text === undefined) return
+  const read = readKeySet(text)
+  if ('what' in read) complain({ what: read.what, got: file, expected: 'a JSON Web Key Set with public keys' })
+  else if (read.secretCount > 0) {
+    complain({ what: 'holds private or secret keys', got: file, expected: 'public keys only' })
+  }
+}
+
+const CURVES: Record<string, string> = { prime256v1: 'ES256', secp384r1: 'ES384', secp521r1: 'ES512' }
+
+function algorithmsOf({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): string[] {
+  if (asymmetricKeyType === 'ed25519') return ['EdDSA']
+  if (asymmetricKeyType === 'ec') return [CURVES[asymmetricKeyDetails?.namedCurve ?? '']].filter(Boolean)
+  if (asymmetricKeyType === 'rsa') return ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']
+  return []
 }
 
 /** An X25519 private key, which only its owner should be able to read. */

@@ -5,7 +5,14 @@ import type { KcpSettings } from '../protocols/kcp/settings.ts'
 import { formatDuration, formatRate, formatSize } from './quantities.ts'
 import { breakerConfig, callConfig, canaryConfig, concurrencyConfig } from './redacted-guards.ts'
 import { plainGatewayPolicies, plainPolicies } from './resolve-policies.ts'
-import type { HttpSettings, ListenerSettings, RouteSettings, ServiceSettings, Settings } from './settings.ts'
+import type {
+  HttpSettings,
+  JwtSettings,
+  ListenerSettings,
+  RouteSettings,
+  ServiceSettings,
+  Settings,
+} from './settings.ts'
 
 export const REDACTED = '[redacted]'
 
@@ -32,7 +39,7 @@ export function redactedConfig(settings: Settings): PlainConfig {
         ? present({ development: true, singleLogin: settings.singleLogin })
         : present({
             singleLogin: settings.singleLogin,
-            jwt: present({ ...auth, kind: undefined, ...hidden(auth, 'secret') }),
+            jwt: jwtConfig(auth),
           }),
     ticketKeys: settings.ticketKeys && present(hidden(settings.ticketKeys, 'next', 'current', 'previous')),
     noise: settings.noise && present(settings.noise),
@@ -86,6 +93,24 @@ function listenerConfig(listener: ListenerSettings): PlainConfig {
     ...{ name, transport, host, port, security, tls: tls && present(tls), ...web, kcp: lane, http, policies },
     proxyProtocol,
     forwarded,
+  })
+}
+
+function jwtConfig(jwt: JwtSettings): PlainConfig {
+  const { kind, jwks, clockToleranceMs, ...rest } = jwt
+  return present({
+    ...rest,
+    ...hidden(jwt, 'secret'),
+    jwks:
+      jwks &&
+      present({
+        file: jwks.file,
+        url: jwks.url,
+        timeout: formatDuration(jwks.timeoutMs),
+        refresh: formatDuration(jwks.refreshMs),
+        cooldown: formatDuration(jwks.cooldownMs),
+      }),
+    clockTolerance: formatDuration(clockToleranceMs),
   })
 }
 

@@ -159,15 +159,25 @@ function routeSettings(config: Config, file: FileOf): RouteSettings[] {
 
 function authSettings({ auth }: Config, file: FileOf): AuthSettings {
   if (!auth?.jwt) return { kind: 'development' }
-  const { algorithms, secret, publicKeyFile, issuer, audience, userClaim } = auth.jwt
+  const { algorithms, secret, publicKeyFile, keys, jwks, issuer, audience, userClaim, labels } = auth.jwt
   return {
     kind: 'jwt',
     algorithms,
     secret,
     publicKeyFile: publicKeyFile && file(publicKeyFile),
+    keys: keys?.map((key) => ({ kid: key.kid, file: file(key.file) })),
+    jwks: jwks && {
+      file: jwks.file && file(jwks.file),
+      url: jwks.url,
+      timeoutMs: jwks.timeout,
+      refreshMs: jwks.refresh,
+      cooldownMs: jwks.cooldown,
+    },
     issuer,
     audience,
     userClaim,
+    labels,
+    clockToleranceMs: auth.jwt.clockTolerance,
   }
 }
 

@@ -2,6 +2,7 @@
 // `skewer config schema` gives it to editors, `skewer config docs` turns it into docs/configuration.md. What holds
 // between keys (O1, W5, routes that name services ...) is in checks.ts. Every default is chosen to be safe to run.
 import { z } from 'zod'
+import { auth, LABEL_NAME } from './schema-auth.ts'
 import { kcp } from './schema-kcp.ts'
 import { hostPublicKey, noise } from './schema-noise.ts'
 import { http } from './schema-http.ts'
@@ -27,13 +28,8 @@ export const TRANSPORT_PORTS = { tcp: 7777, websocket: 8080, udp: 7777, http: 80
 export type Transport = keyof typeof TRANSPORT_PORTS
 
 const LISTENER_SECURITIES = ['none', 'tls', 'noise'] as const
-const JWT_ALGORITHMS = [
-  ...['HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
-  ...['ES256', 'ES384', 'ES512', 'EdDSA'],
-] as const
 const ROUTE_MATCH = /^(\*|[\w-]+([.:/][\w-]+)*(\.\*)?)$/
 const HOST_ADDRESS = /^(unix:\/.+|\[[0-9a-fA-F:.]+\]:\d{1,5}|[\w.-]+:\d{1,5})$/
-const LABEL_NAME = /^[\w./-]{1,64}$/
 /** Lane frames carry the low 16 bits of a number (N2). */
 const WINDOW_COUNT_MAX = 2 ** 14
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
@@ -153,31 +149,6 @@ const host = z.strictObject({
     .default({})
     .meta({ description: 'Free words for choosing hosts, as in `{zone: a}`.' }),
   breaker: hostBreaker,
-})
-
-const auth = z.strictObject({
-  singleLogin: z.enum(['off', 'replace', 'reject']).default('off').meta({
-    description:
-      'Of a second session of one user on this gateway: off, both go on; replace, the older ends; reject, the newer is refused while the older is connected (T4).',
-  }),
-  development: z
-    .literal(true)
-    .meta({ description: 'Whoever connects is whom they say they are. For development only.' })
-    .optional(),
-  jwt: z
-    .strictObject({
-      algorithms: z
-        .array(z.enum(JWT_ALGORITHMS))
-        .min(1)
-        .meta({ description: 'The accepted ones; never mix HS with others.' }),
-      secret: secret('The key of HS algorithms, at least 32 bytes.').optional(),
-      publicKeyFile: fileName('The public key of the other algorithms, PEM.').optional(),
-      issuer: text('The `iss` that is demanded.').optional(),
-      audience: text('The `aud` that is demanded.').optional(),
-      userClaim: text('The claim that holds the user.').default('sub'),
-    })
-    .meta({ description: 'Logins are JSON Web Tokens.' })
-    .optional(),
 })
 
 const ticketKeys = z.strictObject({

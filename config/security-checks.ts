@@ -1,7 +1,8 @@
 // Security that is asked for and not given, or opened further than was probably meant: certificates, proof on links
 // (L4), logins, ticket keys (T3), the admin port. What cannot work or leaves a door open is an error; what may be meant
 // so is a warning.
-import { checkCertificates, checkKeyPair, checkNoiseKey, checkPublicKey } from './check-files.ts'
+import { authChecks } from './auth-checks.ts'
+import { checkCertificates, checkKeyPair, checkNoiseKey } from './check-files.ts'
 import type { Checked } from './checks.ts'
 import { isLoopback } from './networks.ts'
 import type { Complaint } from './problems.ts'
@@ -10,8 +11,7 @@ export const securityChecks = [
   checkListenerSecurity,
   checkHostSecurity,
   checkLinkKey,
-  checkAuth,
-  checkPublicKeyFile,
+  ...authChecks,
   checkTicketKeys,
   checkNoiseKeys,
   checkAdmin,
@@ -99,50 +99,6 @@ function checkLinkKey({ settings, complain }: Checked): void {
   }
 }
 
-function checkAuth({ config, complain }: Checked): void {
-  const { auth } = config
-  if (!auth) return
-  if (!auth.development && !auth.jwt) {
-    complain(['auth'], { what: 'names no kind of login', expected: '`development: true` or a `jwt` block' })
-  }
-  if (auth.development && auth.jwt) {
-    complain(['auth', 'development'], { what: 'there is a `jwt` block as well', expected: 'one kind of login' }, 'key')
-  }
-  if (!auth.jwt) return
-  const { algorithms, secret, publicKeyFile } = auth.jwt
-  const path = ['auth', 'jwt']
-  const symmetric = algorithms.filter((algorithm) => algorithm.startsWith('HS'))
-  if (symmetric.length > 0 && symmetric.length < algorithms.length) {
-    const what = 'HS algorithms beside others let a public key pass as a secret'
-    complain([...path, 'algorithms'], { what, got: algorithms.join(', '), expected: 'HS only, or none of them' })
-  } else if (symmetric.length > 0) {
-    if (secret === undefined)
-      complain([...path, 'secret'], { what: 'is missing', expected: `a secret for ${symmetric.join(', ')}` })
-    if (publicKeyFile)
-      complain([...path, 'publicKeyFile'], { what: `means nothing for ${symmetric.join(', ')}` }, 'key')
-    if (secret !== undefined && Buffer.byteLength(secret) < 32) {
-      complain([...path, 'secret'], {
-        severity: 'warning',
-        what: 'is short enough to be guessed',
-        expected: 'at least 32 bytes',
-      })
-    }
-  } else {
-    if (secret !== undefined)
-      complain([...path, 'secret'], { what: `means nothing for ${algorithms.join(', ')}` }, 'key')
-    if (publicKeyFile === undefined) {
-      complain([...path, 'publicKeyFile'], {
-        what: 'is missing',
-        expected: `the public key for ${algorithms.join(', ')}`,
-      })
-    }
-  }
-}
-
-function checkPublicKeyFile({ settings, complain }: Checked): void {
-  if (settings.auth.kind !== 'jwt' || settings.auth.publicKeyFile === undefined) return
-  checkPublicKey(settings.auth.publicKeyFile, (complaint) => complain(['auth', 'jwt', 'publicKeyFile'], complaint))
-}
 function checkTicketKeys({ settings, complain }: Checked): void {
   const roles = ['current', 'next', 'previous'] as const
   for (const [i, role] of roles.entries()) {

@@ -121,17 +121,31 @@ export type RouteSettings = {
   policies?: PolicySet
 }
 
-export type AuthSettings =
-  | { kind: 'development' }
-  | {
-      kind: 'jwt'
-      algorithms: string[]
-      secret?: string
-      publicKeyFile?: string
-      issuer?: string
-      audience?: string
-      userClaim: string
-    }
+export type AuthSettings = { kind: 'development' } | JwtSettings
+
+export type JwtSettings = {
+  kind: 'jwt'
+  algorithms: string[]
+  secret?: string
+  publicKeyFile?: string
+  keys?: { kid: string; file: string }[]
+  jwks?: JwksSettings
+  issuer?: string
+  audience?: string
+  userClaim: string
+  /** Claims by the label that they give. */
+  labels: Record<string, string>
+  clockToleranceMs: number
+}
+
+/** Either `file` or `url`; the times are of the latter. */
+export type JwksSettings = {
+  file?: string
+  url?: string
+  timeoutMs: number
+  refreshMs: number
+  cooldownMs: number
+}
 
 /** Sealing keys of tickets and pins (T3), 32 bytes each, newest first by role. */
 export type TicketKeySettings = { next?: KeySettings; current: KeySettings; previous?: KeySettings }

@@ -55,6 +55,10 @@ export type LoginResult =
 export interface Authenticator {
   /** Checks a token; calls back once, now or later (never throws). */
   login(token: Uint8Array, address: string, done: (result: LoginResult) => void): void
+  /** It is in use from now on, instead of the one before it, whose knowledge it may take. */
+  begin?(before?: Authenticator): void
+  /** It is no longer asked; what it has been asked it still answers. */
+  end?(): void
 }
 
 /** Seals short secrets: tickets and pins (T3). */

@@ -5,11 +5,12 @@ import { randomBytes } from 'node:crypto'
 import type { AuthSettings } from '../../config/settings.ts'
 import type { Authenticator, LoginResult } from '../seams.ts'
 import { JwtAuthenticator } from './jwt-authenticator.ts'
+import type { Warn } from './remote-key-set.ts'
 import { tokenText, unauthenticated } from './login-token.ts'
 
 /** Throws where the settings do not make one: a key file that is missing, or of another kind than the algorithms. */
-export function authenticatorOf(settings: AuthSettings): Authenticator {
-  return settings.kind === 'development' ? new DevelopmentAuthenticator() : new JwtAuthenticator(settings)
+export function authenticatorOf(settings: AuthSettings, warn: Warn): Authenticator {
+  return settings.kind === 'development' ? new DevelopmentAuthenticator() : new JwtAuthenticator(settings, warn)
 }
 
 /** Believes everybody: for development only. An empty token makes a guest. */

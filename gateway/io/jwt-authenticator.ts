@@ -1,44 +1,58 @@
-// Login by JSON Web Token (RFC 7519), checked by jose: signature, algorithm, issuer, audience, expiry. The user is a claim
-// (`sub` unless configured), the claim `labels` gives labels for policies, `exp` ends the authority of the session (T2).
-// Symmetric and public keys are never mixed: with a public key configured, no HS algorithm is accepted.
+// Login by JSON Web Token (RFC 7519), checked by jose: signature, algorithm, issuer, audience, `nbf` and `exp`. The user is
+// a claim (`sub` unless configured); the claim `labels`, and claims that are named for it, give labels for policies; `exp`
+// ends the authority of the session (T2). Symmetric and public keys are never mixed: with public keys, no HS is accepted.
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import fs from 'node:fs'
 import type { JWTPayload } from 'jose'
 import * as errors from 'jose/errors'
+import { createLocalJWKSet } from 'jose/jwks/local'
 import { jwtVerify } from 'jose/jwt/verify'
-import type { AuthSettings } from '../../config/settings.ts'
+import { readKeySet } from '../../config/key-sets.ts'
+import type { JwtSettings } from '../../config/settings.ts'
 import { code } from '../../protocols/codes.ts'
 import { LABELS_MAX, type Labels } from '../../protocols/link/frames.ts'
 import { NAME_BYTES_MAX } from '../../protocols/wire/lane-frames.ts'
 import type { Authenticator, LoginResult } from '../seams.ts'
 import { tokenText, unauthenticated } from './login-token.ts'
+import { type FindKey, KeysAway, RemoteKeySet, type Warn } from './remote-key-set.ts'
 
-type JwtSettings = Extract<AuthSettings, { kind: 'jwt' }>
 const required = unauthenticated('a token is required')
-const CLOCK_TOLERANCE_SECONDS = 5
+const failed: LoginResult = { ok: false, code: code.login_failed, text: 'the login failed; try again' }
 
 export class JwtAuthenticator implements Authenticator {
   readonly #settings: JwtSettings
-  readonly #key: KeyObject | Uint8Array
+  readonly #remote: RemoteKeySet | undefined
+  readonly #keyOf: FindKey
 
-  constructor(settings: JwtSettings) {
+  /** Throws where the settings do not make one, or name files that hold no keys. */
+  constructor(settings: JwtSettings, warn: Warn) {
     this.#settings = settings
-    this.#key = keyOf(settings)
+    this.#remote = settings.jwks?.url === undefined ? undefined : new RemoteKeySet(settings.jwks, warn)
+    this.#keyOf = finder(settings, this.#remote)
+  }
+
+  begin(before?: Authenticator): void {
+    this.#remote?.begin(before instanceof JwtAuthenticator ? before.#remote : undefined)
+  }
+
+  end(): void {
+    this.#remote?.end()
   }
 
   login(token: Uint8Array, _address: string, done: (result: LoginResult) => void): void {
     const text = tokenText(token)
     const verified = text === undefined || text === '' ? Promise.resolve(required) : this.#verify(text)
-    verified.then(done, () => done({ ok: false, code: code.login_failed, text: 'the login failed; try again' }))
+    verified.then(done, () => done(failed))
   }
 
   async #verify(text: string): Promise<LoginResult> {
-    const { algorithms, issuer, audience, userClaim } = this.#settings
+    const { algorithms, issuer, audience, userClaim, clockToleranceMs } = this.#settings
     let payload: JWTPayload
     try {
-      const options = { algorithms, issuer, audience, clockTolerance: CLOCK_TOLERANCE_SECONDS }
-      payload = (await jwtVerify(text, this.#key, options)).payload
+      const options = { algorithms, issuer, audience, clockTolerance: clockToleranceMs / 1000 }
+      payload = (await jwtVerify(text, this.#keyOf, options)).payload
     } catch (error) {
+      if (error instanceof KeysAway) return failed
       if (error instanceof errors.JOSEError) return unauthenticated(reasonOf(error))
       throw error
     }
@@ -48,6 +62,16 @@ export class JwtAuthenticator implements Authenticator {
     }
     const labels = labelsOf(payload['labels'])
     if (labels === undefined) return unauthenticated('the claim labels of the token must be short strings by name')
+    for (const [label, claim] of Object.entries(this.#settings.labels)) {
+      const value = payload[claim]
+      if (value === undefined || value === null) continue
+      const isPlain = typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+      if (!isPlain || Buffer.byteLength(String(value)) > NAME_BYTES_MAX) {
+        return unauthenticated(`the claim ${claim} of the token must be a short string`)
+      }
+      labels[label] = String(value)
+    }
+    if (Object.keys(labels).length > LABELS_MAX) return unauthenticated('the token gives too many labels')
     return payload.exp === undefined
       ? { ok: true, user, labels }
       : { ok: true, user, labels, untilWallMs: payload.exp * 1000 }
@@ -75,24 +99,51 @@ function labelsOf(claim: unknown): Labels | undefined {
   return labels
 }
 
-function keyOf({ secret, publicKeyFile, algorithms }: JwtSettings): KeyObject | Uint8Array {
+/** How the key of a token is found: the secret; or by its `kid`, in the key set, or the one that is for all others. */
+function finder(settings: JwtSettings, remote: RemoteKeySet | undefined): FindKey {
+  const { algorithms, secret, publicKeyFile, keys = [], jwks } = settings
   const isSymmetric = (algorithm: string) => algorithm.startsWith('HS')
   if (algorithms.length === 0) throw new Error('auth: no algorithms are named for tokens')
   if (secret !== undefined) {
     if (!algorithms.every(isSymmetric)) throw new Error('auth: with a secret only HS256, HS384 and HS512 can be used')
-    return new TextEncoder().encode(secret)
+    const key = new TextEncoder().encode(secret)
+    return async () => key
   }
-  if (publicKeyFile === undefined) throw new Error('auth: tokens need a secret or a public key file')
+  if (publicKeyFile === undefined && keys.length === 0 && jwks === undefined) {
+    throw new Error('auth: tokens need a secret or a public key file')
+  }
   if (algorithms.some(isSymmetric)) throw new Error('auth: HS algorithms cannot be used with a public key file')
-  let text: Buffer
-  try {
-    text = fs.readFileSync(publicKeyFile)
-  } catch (error) {
-    throw new Error(`auth: ${publicKeyFile} cannot be read (${(error as NodeJS.ErrnoException).code})`)
+  const byKid = new Map(keys.map(({ kid, file }) => [kid, publicKeyOf(file)]))
+  const other = publicKeyFile === undefined ? undefined : publicKeyOf(publicKeyFile)
+  const inSet = remote?.find ?? (jwks?.file === undefined ? undefined : keySetOf(jwks.file))
+  return async (header, token) => {
+    const named = header.kid === undefined ? undefined : byKid.get(header.kid)
+    if (named !== undefined) return named
+    if (inSet !== undefined) return inSet(header, token)
+    if (other === undefined) throw new errors.JWKSNoMatchingKey()
+    return other
   }
+}
+
+function publicKeyOf(file: string): KeyObject {
+  const text = contentOf(file)
   try {
     return createPublicKey(text)
   } catch {
-    throw new Error(`auth: ${publicKeyFile} does not hold a public key in PEM`)
+    throw new Error(`auth: ${file} does not hold a public key in PEM`)
+  }
+}
+
+function keySetOf(file: string): FindKey {
+  const read = readKeySet(contentOf(file))
+  if ('what' in read) throw new Error(`auth: ${file} ${read.what}`)
+  return createLocalJWKSet({ keys: read.keys })
+}
+
+function contentOf(file: string): string {
+  try {
+    return fs.readFileSync(file, 'utf8')
+  } catch (error) {
+    throw new Error(`auth: ${file} cannot be read (${(error as NodeJS.ErrnoException).code})`)
   }
 }

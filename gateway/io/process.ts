@@ -147,8 +147,8 @@ class GatewayProcess implements RunningGateway {
     this.#sealer = new KeyRingSealer(settings.ticketKeys ?? ownKeys(settings.stateDir))
     this.#noise = new NoiseIdentity(cryptoProvider, (ticket) => openTicket(this.#sealer, ticket))
     this.#noise.prepare(settings)()
-    this.#authenticator = authenticatorOf(settings.auth)
     this.#logFile = new LogFile(settings.log, options.logTarget)
+    this.#authenticator = this.#makeAuthenticator(settings)
     this.#observer = new Observer(this.#logFile.log, monotonicNow)
     this.#observer.watch((event) => {
       this.#events.publish(event)
@@ -203,6 +203,7 @@ class GatewayProcess implements RunningGateway {
   async start(): Promise<void> {
     const { log } = this.#logFile
     await this.#listeners.listen()
+    this.#authenticator.begin?.()
     for (const view of this.#listeners.views()) {
       log.info(view, 'listening')
       if (view.transport === 'udp' && view.security === 'none') log.warn({ name: view.name }, PLAIN_KCP)
@@ -266,7 +267,7 @@ class GatewayProcess implements RunningGateway {
   /** Makes all that another configuration needs, and rejects where it cannot; what it resolves with swaps in one turn. */
   async #prepare(settings: Settings): Promise<() => void> {
     const before = this.gateway.settings
-    const authenticator = authenticatorOf(settings.auth)
+    const authenticator = this.#makeAuthenticator(settings)
     const ring = ringOf(settings, this.#hasOwnKeys)
     const swapNoise = this.#noise.prepare(settings)
     const swapAdmission = this.#doorkeeper.prepare(settings)
@@ -278,6 +279,8 @@ class GatewayProcess implements RunningGateway {
     return () => {
       const now = monotonicNow()
       const removed = swapListeners()
+      this.#authenticator.end?.()
+      authenticator.begin?.(this.#authenticator)
       this.#authenticator = authenticator
       this.#verdicts.forget()
       this.#sealer.reload(ring)
@@ -328,6 +331,7 @@ class GatewayProcess implements RunningGateway {
     this.#reload.stop()
     this.#listeners.stop()
     this.#dialer.stop()
+    this.#authenticator.end?.()
     for (const connection of [...this.gateway.connections]) connection.close(code.going_away, 'the gateway ends')
     for (const link of [...this.gateway.links]) link.close(code.going_away, 'the gateway ends', now)
     this.gateway.flush(now)
@@ -367,6 +371,10 @@ class GatewayProcess implements RunningGateway {
       dial: (hostName) => void setImmediate(() => this.#dial(hostName)),
       observe: this.#observer.observe,
     }
+  }
+
+  #makeAuthenticator({ auth }: Settings): Authenticator {
+    return authenticatorOf(auth, (what, error) => this.#logFile.log.warn({ err: error }, what))
   }
 
   /** Told at the start, and again when it is another one. */

@@ -14,6 +14,9 @@ makeCertificate(path.join(folder, 'b.crt'), path.join(folder, 'b.key'))
 const pair = generateKeyPairSync('ed25519')
 fs.writeFileSync(path.join(folder, 'public.pem'), pair.publicKey.export({ type: 'spki', format: 'pem' }))
 fs.writeFileSync(path.join(folder, 'private.pem'), pair.privateKey.export({ type: 'pkcs8', format: 'pem' }))
+const keySet = (...keys: object[]) => JSON.stringify({ keys })
+fs.writeFileSync(path.join(folder, 'keys.json'), keySet(pair.publicKey.export({ format: 'jwk' })))
+fs.writeFileSync(path.join(folder, 'secret.json'), keySet(pair.privateKey.export({ format: 'jwk' })))
 
 function complaints(text: string): string[] {
   const loaded = loadSettingsText(`services: { arena: {} }\n${text}`, { file: 'f', directory: folder }, {})
@@ -109,6 +112,41 @@ t.test('one kind of login, and what it needs', async (t) => {
   t.match(jwt('algorithms: [EdDSA], publicKeyFile: private.pem'), [/does not hold a public key/])
   t.match(jwt('algorithms: [EdDSA], publicKeyFile: no.pem'), [/the file cannot be read \(ENOENT\); got no.pem/])
   t.match(jwt('algorithms: [none]'), [/algorithms\[0\]: is not a value that may stand here/])
+})
+
+t.test('public keys of tokens: by kid, from a key set, and for the algorithms that are accepted', async (t) => {
+  const jwt = (keys: string, algorithms = 'EdDSA') =>
+    complaints(`auth: { jwt: { algorithms: [${algorithms}], ${keys} } }`)
+  t.same(jwt('keys: [{ kid: a, file: public.pem }], publicKeyFile: public.pem'), [])
+  t.same(jwt('jwks: { file: keys.json }, keys: [{ kid: a, file: public.pem }]'), [])
+  t.same(jwt('jwks: { url: "https://accounts.example/jwks.json", timeout: 1s }, labels: { track: t }'), [])
+  for (const host of ['127.0.0.1:1', 'localhost', '[::1]:1']) t.same(jwt(`jwks: { url: "http://${host}/x" }`), [])
+  t.match(jwt('jwks: { url: "http://accounts.example/x" }'), [
+    /jwks\.url: whoever is on the way could give .*; expected https/,
+  ])
+  t.match(jwt('jwks: { url: "https://me:secret@accounts.example/x" }'), [/jwks\.url: has not the form/])
+  t.match(jwt('jwks: { url: "ftp://accounts.example/x" }'), [/jwks\.url: has not the form/])
+  t.match(jwt('jwks: { url: "https://[/" }'), [/jwks\.url: is not an address/])
+  t.match(jwt('jwks: {}'), [/^f:2:.*auth\.jwt\.jwks: names no key set; expected a `file` or a `url`/])
+  t.match(jwt('jwks: { url: "https://a.example/", file: keys.json }'), [/jwks\.file: there is a `url` as well/])
+  t.match(jwt('jwks: { file: none.json }'), [/jwks\.file: the file cannot be read \(ENOENT\)/])
+  t.match(jwt('jwks: { file: public.pem }'), [/jwks\.file: does not hold JSON; .*expected a JSON Web Key Set/])
+  t.match(jwt('jwks: { file: secret.json }'), [/jwks\.file: holds private or secret keys/])
+  t.match(jwt('jwks: { file: keys.json }, publicKeyFile: public.pem'), [/publicKeyFile: there is `jwks` as well/])
+  t.match(jwt('keys: [{ kid: a, file: public.pem }, { kid: a, file: none.pem }]'), [
+    /keys\[1\]\.kid: keys\[0\] has this kid; got a/,
+    /keys\[1\]\.file: the file cannot be read \(ENOENT\)/,
+  ])
+  t.match(jwt('keys: [{ kid: a, file: public.pem }]', 'ES256, RS256'), [
+    /keys\[0\]\.file: the key is for none of the algorithms; got ES256, RS256; expected EdDSA in `algorithms`/,
+  ])
+  const secret = `secret: ${'s'.repeat(32)}`
+  t.match(jwt(`${secret}, jwks: { file: keys.json }, keys: [{ kid: a, file: public.pem }]`, 'HS256'), [
+    /jwt\.jwks: means nothing for HS256/,
+    /jwt\.keys: means nothing for HS256/,
+  ])
+  t.match(jwt('publicKeyFile: public.pem, clockTolerance: 1h'), [/clockTolerance: is too large; .*at most 5min/])
+  t.match(jwt('publicKeyFile: public.pem, labels: { "a b": c }'), [/labels/])
 })
 
 t.test('T3: ticket keys are 32 bytes, one for each role', async (t) => {

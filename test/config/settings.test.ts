@@ -132,7 +132,7 @@ services: { arena: { keys: any, routes: [{ match: a, rate: 5/min, payloadBytesMa
 listeners: [{ transport: websocket, port: 1, path: /x, origins: [https://a] }, { transport: tcp, tls: { certFile: tls/fullchain.pem, keyFile: tls/privkey.pem } }]
 hosts: [{ name: h, address: "127.0.0.1:1", tls: { serverName: s }, labels: { a: b } }]
 times: { keep: 90s, linkFlushDelay: 1ms }
-auth: { jwt: { algorithms: [EdDSA], publicKeyFile: keys/accounts.pem, audience: game } }
+auth: { jwt: { algorithms: [EdDSA], keys: [{ kid: a, file: keys/accounts.pem }], jwks: { url: "https://a.example/jwks.json", cooldown: 20s }, audience: game, labels: { track: t } } }
 `
   const settings = load(text)
   t.same(load(stringify(redactedConfig(settings))), settings)

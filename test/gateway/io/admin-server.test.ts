@@ -80,7 +80,8 @@ t.test('views: stats, hosts, listeners, sessions, metrics, the page', async (t) 
 t.test('/config shows no secret and has an ETag', async (t) => {
   const { port } = await running(t, (s) => {
     s.linkKey = 'hidden-link-key'
-    s.auth = { kind: 'jwt', algorithms: ['HS256'], secret: 'hidden-secret-of-32-bytes-and-more', userClaim: 'sub' }
+    const secret = 'hidden-secret-of-32-bytes-and-more'
+    s.auth = { kind: 'jwt', algorithms: ['HS256'], secret, userClaim: 'sub', labels: {}, clockToleranceMs: 5000 }
   })
   const first = await ask(port, '/config')
   t.equal(first.status, 200)

@@ -10,12 +10,13 @@ import { code } from '../../../protocols/codes.ts'
 import { scratchFolder } from './started.ts'
 
 const SECRET = 'a secret of at least thirty-two bytes'
-const hs256: AuthSettings = { kind: 'jwt', algorithms: ['HS256'], secret: SECRET, userClaim: 'sub' }
+const defaults = { userClaim: 'sub', labels: {}, clockToleranceMs: 5000 }
+const hs256: AuthSettings = { kind: 'jwt', algorithms: ['HS256'], secret: SECRET, ...defaults }
 const bytes = (text: string) => new TextEncoder().encode(text)
 
 const login = (settings: AuthSettings, token: string | Uint8Array) =>
   new Promise<LoginResult>((resolve) => {
-    authenticatorOf(settings).login(typeof token === 'string' ? bytes(token) : token, '127.0.0.1', resolve)
+    authenticatorOf(settings, t.fail).login(typeof token === 'string' ? bytes(token) : token, '127.0.0.1', resolve)
   })
 
 const signed = (payload: JWTPayload, key: Parameters<SignJWT['sign']>[0] = bytes(SECRET), alg = 'HS256') =>
@@ -79,21 +80,21 @@ t.test('public keys: a file in PEM; its text is never taken as a secret', async 
   const publicKeyFile = path.join(scratchFolder(t), 'login.pem')
   const pem = publicKey.export({ type: 'spki', format: 'pem' }) as string
   fs.writeFileSync(publicKeyFile, pem)
-  const es256: AuthSettings = { kind: 'jwt', algorithms: ['ES256'], publicKeyFile, userClaim: 'sub' }
+  const es256: AuthSettings = { kind: 'jwt', algorithms: ['ES256'], publicKeyFile, ...defaults }
   t.match(await login(es256, await signed({ sub: 'ada' }, privateKey, 'ES256')), { ok: true, user: 'ada' })
   const other = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
   t.match(await login(es256, await signed({ sub: 'ada' }, other, 'ES256')), refused)
   t.match(await login(es256, await signed({ sub: 'ada' }, bytes(pem), 'HS256')), refused)
-  t.throws(() => authenticatorOf({ ...es256, algorithms: ['ES256', 'HS256'] }), /HS algorithms cannot be used/)
-  t.throws(() => authenticatorOf({ ...es256, publicKeyFile: '/nowhere.pem' }), /cannot be read \(ENOENT\)/)
+  t.throws(() => authenticatorOf({ ...es256, algorithms: ['ES256', 'HS256'] }, t.fail), /HS algorithms cannot be used/)
+  t.throws(() => authenticatorOf({ ...es256, publicKeyFile: '/nowhere.pem' }, t.fail), /cannot be read \(ENOENT\)/)
   fs.writeFileSync(publicKeyFile, 'nonsense')
-  t.throws(() => authenticatorOf(es256), /does not hold a public key in PEM/)
+  t.throws(() => authenticatorOf(es256, t.fail), /does not hold a public key in PEM/)
 })
 
 t.test('a secret serves HS algorithms only, and something must be configured', async (t) => {
-  t.throws(() => authenticatorOf({ ...hs256, algorithms: ['RS256'] }), /only HS256/)
-  t.throws(() => authenticatorOf({ ...hs256, secret: undefined }), /need a secret or a public key file/)
-  t.throws(() => authenticatorOf({ ...hs256, algorithms: [] }), /no algorithms/)
+  t.throws(() => authenticatorOf({ ...hs256, algorithms: ['RS256'] }, t.fail), /only HS256/)
+  t.throws(() => authenticatorOf({ ...hs256, secret: undefined }, t.fail), /need a secret or a public key file/)
+  t.throws(() => authenticatorOf({ ...hs256, algorithms: [] }, t.fail), /no algorithms/)
 })
 
 t.test('what goes wrong without being the fault of the token comes back', async (t) => {
@@ -101,7 +102,7 @@ t.test('what goes wrong without being the fault of the token comes back', async 
   const publicKeyFile = path.join(scratchFolder(t), 'login.pem')
   fs.writeFileSync(publicKeyFile, publicKey.export({ type: 'spki', format: 'pem' }) as string)
   // The key is of another kind than the algorithm needs: a mistake of the operator, found at the first login.
-  const broken: AuthSettings = { kind: 'jwt', algorithms: ['ES256'], publicKeyFile, userClaim: 'sub' }
+  const broken: AuthSettings = { kind: 'jwt', algorithms: ['ES256'], publicKeyFile, ...defaults }
   const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
   t.match(await login(broken, await signed({ sub: 'ada' }, privateKey, 'ES256')), {
     ok: false,
