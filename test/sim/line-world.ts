@@ -27,6 +27,7 @@ const STALL_MS_MAX = 1500
 const WELL = { loss: 0, twice: 0, corrupt: 0, latencyMs: 5, jitterMs: 0 }
 /** As the SDK's carrier has it: what is not open by then is dialed anew. */
 const OPEN_MS = 4500
+const HEARTBEAT_MS = 3000
 const BARE = new TextEncoder().encode('beside ')
 
 export class LineWorld implements UdpWorld {
@@ -231,6 +232,10 @@ class Line implements WireEvents {
     if (!this.#isOpen) {
       if (clock.now >= this.#openBy) this.#wire.close()
     } else if (isQuiet) {
+      if (this.isThrough || this.#isClosing) return
+      // As the core's heartbeat does: a client that its NAT has moved is found again when it speaks.
+      this.#wire.write(this.up.write(1))
+      clock.after(HEARTBEAT_MS, () => this.#act())
       return
     } else {
       if (random.chance(0.3)) this.#wire.writeDatagram(this.besideUp.next())
