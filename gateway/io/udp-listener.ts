@@ -31,8 +31,8 @@ export class UdpListener implements Listener, Machine, DatagramEnvironment {
   readonly #home: ListenerHome
   readonly #conversations: Conversations
   #socket: UdpSocket | undefined
-  /** Those that the doorkeeper counts. */
-  readonly #entered = new WeakSet<Carrier>()
+  /** Those that the doorkeeper counts, by the address that they came from: it may be another one when they leave. */
+  readonly #entered = new WeakMap<Carrier, string>()
 
   constructor(settings: ListenerSettings, home: ListenerHome) {
     this.settings = settings
@@ -103,7 +103,8 @@ export class UdpListener implements Listener, Machine, DatagramEnvironment {
 
   left(carrier: Carrier): void {
     this.#home.budget.release()
-    if (this.#entered.delete(carrier)) this.#home.doorkeeper.left(carrier.address)
+    const address = this.#entered.get(carrier)
+    if (address !== undefined) this.#home.doorkeeper.left(address)
     this.#home.carriers.delete(carrier)
   }
 
@@ -113,7 +114,7 @@ export class UdpListener implements Listener, Machine, DatagramEnvironment {
     const events = accept(carrier, now, this)
     // Its address has been proved by now: not before, or anybody could use up what another may have.
     if (!doorkeeper.enter(carrier.address, this.settings.name, now)) queueMicrotask(() => carrier.destroy())
-    else if (doorkeeper.isCounting) this.#entered.add(carrier)
+    else if (doorkeeper.isCounting) this.#entered.set(carrier, carrier.address)
     return events
   }
 

@@ -73,11 +73,12 @@ export class SealedKcpClient {
     t.teardown(() => this.destroy())
   }
 
-  /** From now on from another port, without a word of the client's: what a NAT does. */
-  rebind(): void {
+  /** From now on from another port (and address), without a word of the client's: what a NAT does. */
+  rebind(address?: string): void {
     this.socket.removeAllListeners('message')
     this.socket.close()
     this.socket = this.#bind()
+    if (address !== undefined) this.socket.bind(0, address)
   }
 
   /** The client itself has changed networks. */

@@ -122,6 +122,24 @@ t.test('where the new one cannot listen the old one listens on', async (t) => {
   t.equal(plain.client.welcome?.user, 'plain')
 })
 
+t.test('who has moved leaves the place that it came to', async (t) => {
+  const { running, port, key, settings } = await stage(t, 'noise')
+  const limits = { isObserved: false, perAddress: 1, perNetwork: Infinity }
+  t.equal((await running.configure({ ...settings, admission: { limits, lists: { allow: [], deny: [] } } })).outcome, 'reloaded')
+  const mobile = new SealedKcpClient(t, port, key())
+  await mobile.client.login('mobile')
+  await mobile.client.attach('arena', 'mobile')
+  mobile.rebind('127.0.0.2')
+  mobile.client.send(payload)
+  await mobile.client.until(() => mobile.client.received.length === 1, 'the echo')
+  t.equal(running.gateway.sessions()[0].connections[0].address, '127.0.0.2')
+  mobile.line.close(performance.now())
+  await eventually(() => running.gateway.connections.size === 0, 'its end')
+  const next = new SealedKcpClient(t, port, key())
+  await next.client.login('next')
+  t.equal(next.client.welcome?.user, 'next')
+})
+
 t.test('a port that is taken is an error that names the listener', async (t) => {
   const socket = dgram.createSocket('udp4')
   t.teardown(() => socket.close())
