@@ -1,7 +1,7 @@
 // Who may connect: the admission policy with its lists read from the configuration and its files, and the bans. One for all
 // listeners. What is refused is closed before anything is read of it, counted by its reason, and logged.
-import type { AdmissionListSettings, Settings } from '../../config/settings.ts'
-import { Admission, type AdmissionReason, type AdmissionSettings, type Lists } from '../../policies/admission.ts'
+import type { Settings } from '../../config/settings.ts'
+import { Admission, type AdmissionReason, type AdmissionSettings } from '../../policies/admission.ts'
 import type { HashKey } from '../../policies/key-hash.ts'
 import { code } from '../../protocols/codes.ts'
 import type { GatewayEvent } from '../seams.ts'
@@ -30,19 +30,26 @@ export class Doorkeeper {
     this.#bans = bans
     this.#counters = counters
     this.#observe = observe
-    this.#admission = new Admission(OPEN, this.#lists(undefined), hashKey)
-    this.prepare(settings)()
+    this.#admission = new Admission(OPEN, { allowed: undefined, denied: undefined, isBanned: () => false }, hashKey)
+    const { allow = [], allowFile, deny = [], denyFile } = settings.admission?.lists ?? {}
+    const allowed = isEmpty(allow, allowFile) ? undefined : new Networks(allow, listOf(allowFile))
+    const denied = isEmpty(deny, denyFile) ? undefined : new Networks(deny, listOf(denyFile))
+    this.#use(settings.admission, allowed, denied)
   }
 
-  /** Reads the lists of other settings; throws where one cannot be read. What it returns puts them in use. */
-  prepare({ admission }: Settings): () => void {
-    const lists = this.#lists(admission?.lists)
-    return () => {
-      this.#admission.lists = lists
-      this.#admission.settings = admission?.limits ?? OPEN
-      const { perAddress, perNetwork } = this.#admission.settings
-      this.#isCounting ||= perAddress !== Infinity || perNetwork !== Infinity
-    }
+  /** Reads the lists of other settings; rejects where one cannot be read. What it resolves with puts them in use. */
+  async prepare({ admission }: Settings): Promise<() => void> {
+    const { allow = [], allowFile, deny = [], denyFile } = admission?.lists ?? {}
+    const allowed = isEmpty(allow, allowFile) ? undefined : await Networks.inSteps(allow, listOf(allowFile))
+    const denied = isEmpty(deny, denyFile) ? undefined : await Networks.inSteps(deny, listOf(denyFile))
+    return () => this.#use(admission, allowed, denied)
+  }
+
+  #use(admission: Settings['admission'], allowed: Networks | undefined, denied: Networks | undefined): void {
+    this.#admission.lists = { allowed, denied, isBanned: (address) => this.#bans.hasAddress(address) }
+    this.#admission.settings = admission?.limits ?? OPEN
+    const { perAddress, perNetwork } = this.#admission.settings
+    this.#isCounting ||= perAddress !== Infinity || perNetwork !== Infinity
   }
 
   get isCounting(): boolean {
@@ -74,14 +81,8 @@ export class Doorkeeper {
     this.#observe({ event: 'admission_refused', listener, address, reason, code: why, isObserved })
     return !isObserved
   }
-
-  #lists(written: AdmissionListSettings | undefined): Lists {
-    const listed = (networks: readonly string[] = [], file?: string): Networks | undefined =>
-      networks.length === 0 && file === undefined ? undefined : new Networks(networks, file === undefined ? [] : [file])
-    return {
-      allowed: listed(written?.allow, written?.allowFile),
-      denied: listed(written?.deny, written?.denyFile),
-      isBanned: (address) => this.#bans.hasAddress(address),
-    }
-  }
 }
+
+const listOf = (file: string | undefined): string[] => (file === undefined ? [] : [file])
+const isEmpty = (networks: readonly string[], file: string | undefined): boolean =>
+  networks.length === 0 && file === undefined

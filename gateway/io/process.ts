@@ -270,7 +270,7 @@ class GatewayProcess implements RunningGateway {
     const authenticator = this.#makeAuthenticator(settings)
     const ring = ringOf(settings, this.#hasOwnKeys)
     const swapNoise = this.#noise.prepare(settings)
-    const swapAdmission = this.#doorkeeper.prepare(settings)
+    const swapAdmission = await this.#doorkeeper.prepare(settings)
     this.#home.handshakeMs = settings.times.handshakeMs
     const swapListeners = await this.#listeners.prepare(settings.listeners).catch((error: Error) => {
       this.#home.handshakeMs = before.times.handshakeMs
