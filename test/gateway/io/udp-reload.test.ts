@@ -125,7 +125,10 @@ t.test('where the new one cannot listen the old one listens on', async (t) => {
 t.test('who has moved leaves the place that it came to', async (t) => {
   const { running, port, key, settings } = await stage(t, 'noise')
   const limits = { isObserved: false, perAddress: 1, perNetwork: Infinity }
-  t.equal((await running.configure({ ...settings, admission: { limits, lists: { allow: [], deny: [] } } })).outcome, 'reloaded')
+  t.equal(
+    (await running.configure({ ...settings, admission: { limits, lists: { allow: [], deny: [] } } })).outcome,
+    'reloaded',
+  )
   const mobile = new SealedKcpClient(t, port, key())
   await mobile.client.login('mobile')
   await mobile.client.attach('arena', 'mobile')
