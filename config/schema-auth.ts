@@ -25,7 +25,7 @@ const jwks = z.strictObject({
   refresh: duration('How often it is fetched again. Keys that are known serve meanwhile.', {
     min: '10s',
     max: '24h',
-  }).prefault('10min'),
+  }).prefault('10m'),
   cooldown: duration('The shortest time between two fetches, however many tokens name a key that is not known.', {
     min: '1s',
     max: '1h',
@@ -65,7 +65,7 @@ const jwt = z.strictObject({
     }),
   clockTolerance: duration('How far the clock of who made the token may be off, for `exp` and `nbf`.', {
     min: '0s',
-    max: '5min',
+    max: '5m',
   }).prefault('5s'),
 })
 

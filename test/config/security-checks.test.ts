@@ -145,7 +145,7 @@ t.test('public keys of tokens: by kid, from a key set, and for the algorithms th
     /jwt\.jwks: means nothing for HS256/,
     /jwt\.keys: means nothing for HS256/,
   ])
-  t.match(jwt('publicKeyFile: public.pem, clockTolerance: 1h'), [/clockTolerance: is too large; .*at most 5min/])
+  t.match(jwt('publicKeyFile: public.pem, clockTolerance: 1h'), [/clockTolerance: is too large; .*at most 5m/])
   t.match(jwt('publicKeyFile: public.pem, labels: { "a b": c }'), [/labels/])
 })
 
