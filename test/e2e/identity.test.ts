@@ -1,0 +1,107 @@
+// Authority that ends in mid-session (T2), with both SDKs and a gateway on real sockets: it is renewed, it is not, or
+// somebody else's token comes.
+import { SignJWT } from 'jose'
+import t, { type Test } from 'tap'
+import type { Client, Token } from '../../sdk/client/client.ts'
+import { connect, json } from '../../sdk/client/index.ts'
+import { eventually, portOf, started, testSettings } from '../gateway/io/started.ts'
+import { echoHost, next, Talker } from './stage.ts'
+
+t.setTimeout(60_000)
+
+const SECRET = 'a secret of at least thirty-two bytes'
+
+const tokenFor = (user: string, lifeMs: number) =>
+  new SignJWT({ sub: user, exp: (Date.now() + lifeMs) / 1000 })
+    .setProtectedHeader({ alg: 'HS256' })
+    .sign(new TextEncoder().encode(SECRET))
+
+async function stage(t: Test, parkMaxMs: number) {
+  const { host, taken } = await echoHost(t)
+  const settings = testSettings(t, host.address, (s) => {
+    s.auth = {
+      kind: 'jwt',
+      algorithms: ['HS256'],
+      secret: SECRET,
+      userClaim: 'sub',
+      labels: {},
+      clockToleranceMs: 5000,
+    }
+    s.times.parkMaxMs = parkMaxMs
+  })
+  const running = await started(t, settings)
+  const gateways = {
+    tcp: `tcp://127.0.0.1:${portOf(running, 'tcp')}?security=none`,
+    ws: `ws://127.0.0.1:${portOf(running, 'websocket')}/?security=none`,
+  }
+  const player = (transport: 'tcp' | 'ws', token: () => Token | Promise<Token>): Client => {
+    const client = connect({ gateways: [gateways[transport]], token, codec: json, backoffBaseMs: 5, backoffMaxMs: 50 })
+    t.teardown(() => client.close({ timeoutMs: 0 }))
+    return client
+  }
+  return { running, taken, player }
+}
+
+const upTo = (count: number) => Array.from({ length: count }, (_, i) => i + 1)
+
+for (const transport of ['tcp', 'ws'] as const) {
+  t.test(`T2: over ${transport} a session whose tokens are renewed goes on without a message lost`, async (t) => {
+    const { taken, player } = await stage(t, 30_000)
+    let asked = 0
+    const client = player(transport, () => {
+      asked++
+      return tokenFor('ann', 300)
+    })
+    const ends: unknown[] = []
+    client.on('disconnected', (end) => ends.push(end))
+    const talker = new Talker(client.actor('arena', 'lobby'))
+    await talker.goOn(1)
+    const { session } = client
+    while (asked < 5) await talker.goOn(10)
+    const said = await talker.finished()
+    t.same(talker.heard, upTo(said))
+    t.same(taken.get('ann'), upTo(said))
+    t.same(ends, [], 'on one connection')
+    t.equal(client.session, session)
+  })
+}
+
+t.test(
+  'T2: nobody renews it: closed after parkMax, and back with all its messages when there is a token',
+  async (t) => {
+    const { taken, player, running } = await stage(t, 200)
+    let hasToken = true
+    const client = player('tcp', () => {
+      if (!hasToken) throw new Error('the accounts are away')
+      return tokenFor('ann', 400)
+    })
+    const talker = new Talker(client.actor('arena', 'lobby'))
+    await talker.goOn(1)
+    const { session } = client
+    hasToken = false
+    const end = await next(client, 'disconnected')
+    t.match(end, { name: 'auth_required' })
+    // It comes back with its ticket, is asked for a token, and attaches nothing without one.
+    t.match(await next(client, 'disconnected'), { name: 'auth_required' })
+    const before = taken.get('ann')!.length
+    t.match(await next(client, 'disconnected'), { name: 'auth_required' })
+    t.equal(taken.get('ann')!.length, before, 'nothing gets through without authority')
+    hasToken = true
+    await talker.goOn(20)
+    const said = await talker.finished()
+    t.same(talker.heard, upTo(said))
+    t.same(taken.get('ann'), upTo(said))
+    t.equal(client.session, session)
+    await eventually(() => running.gateway.sessions().length === 1, 'one session to be left')
+  },
+)
+
+t.test('T2: a token of another user, or one that is not good, ends the session', async (t) => {
+  const { player } = await stage(t, 30_000)
+  for (const second of [() => tokenFor('bob', 60_000), async () => 'nonsense']) {
+    let asked = 0
+    const client = player('tcp', () => (asked++ === 0 ? tokenFor('ann', 300) : second()))
+    t.match(await next(client, 'ended'), { name: 'unauthenticated' })
+    t.equal(asked, 2)
+  }
+})
