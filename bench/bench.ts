@@ -8,7 +8,7 @@ import { Crew } from './crew.ts'
 import { type BenchOptions, optionsOf, type ScenarioName } from './options.ts'
 import { missingRival } from './rival-process.ts'
 import { type Ratio, ratioOf, type Report, type Subject, subjectOf } from './report.ts'
-import { httpCall, kcpEcho, push, tcpEcho, wsEcho } from './scenarios/echo.ts'
+import { httpCall, kcpEcho, noiseEcho, push, tcpEcho, tlsEcho, wsEcho } from './scenarios/echo.ts'
 import { idle } from './scenarios/idle.ts'
 import { reload } from './scenarios/reload.ts'
 import { storm } from './scenarios/storm.ts'
@@ -17,6 +17,8 @@ import type { Scenario } from './stage.ts'
 const scenarios: Record<ScenarioName, Scenario> = {
   'tcp-echo': tcpEcho,
   'ws-echo': wsEcho,
+  'tls-echo': tlsEcho,
+  'noise-echo': noiseEcho,
   'kcp-echo': kcpEcho,
   'http-call': httpCall,
   push,

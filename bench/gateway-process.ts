@@ -4,24 +4,31 @@ import { createPublicKey } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
+import { certificateIn } from './certificate.ts'
 import type { Crew, Program } from './crew.ts'
 
 const START_MS = 30_000
 
-type Started = { listeners: { transport: string; port: number }[]; admin: string }
+/** A listener beside the two that are always there. */
+export type ExtraListener = 'tls' | 'noise' | 'udp' | 'http'
+export type GatewayChoices = { linkFlushDelayMs?: number; extra?: ExtraListener }
+
+/** As the payloads are, and a connection for the whole run. */
+const http = { contentType: 'application/octet-stream', requestsPerConnection: 0 }
+
+type Started = { listeners: { name: string; transport: string; port: number }[]; admin: string }
 
 export class GatewayProcess {
   tcpPort = 0
   websocketPort = 0
-  udpPort = 0
-  httpPort = 0
+  /** Of the extra listener; 0 where there is none. */
+  extraPort = 0
   readonly #crew: Crew
   readonly #launcher: string
   readonly #folder: string
   readonly #name: string
   readonly #hostAddress: string
-  readonly #linkFlushDelayMs: number
-  readonly #hasUdp: boolean
+  readonly #choices: GatewayChoices
   #program: Program | undefined
   #admin = ''
   /** Changes with each reload: a limit that nobody reaches. */
@@ -34,11 +41,9 @@ export class GatewayProcess {
     folder: string,
     name: string,
     hostAddress: string,
-    linkFlushDelayMs = 0,
-    hasUdp = false,
+    choices: GatewayChoices = {},
   ) {
-    this.#linkFlushDelayMs = linkFlushDelayMs
-    this.#hasUdp = hasUdp
+    this.#choices = choices
     this.#crew = crew
     this.#launcher = launcher
     this.#folder = folder
@@ -50,9 +55,9 @@ export class GatewayProcess {
     return this.#program!.pid
   }
 
-  /** What clients over UDP know it by, in base64url. */
+  /** What clients over Noise know it by, in base64url. */
   get gatewayKey(): string | undefined {
-    if (!this.#hasUdp) return undefined
+    if (this.#choices.extra !== 'noise' && this.#choices.extra !== 'udp') return undefined
     const pem = readFileSync(path.join(this.#folder, 'state', 'noise.key'), 'utf8')
     return createPublicKey(pem).export({ format: 'jwk' }).x
   }
@@ -69,9 +74,8 @@ export class GatewayProcess {
     const { listeners, admin } = JSON.parse(line) as Started
     this.#admin = admin
     this.tcpPort = listeners.find(({ transport }) => transport === 'tcp')!.port
+    this.extraPort = listeners.find(({ name }) => name === 'extra')?.port ?? 0
     this.websocketPort = listeners.find(({ transport }) => transport === 'websocket')!.port
-    this.udpPort = listeners.find(({ transport }) => transport === 'udp')?.port ?? 0
-    this.httpPort = listeners.find(({ transport }) => transport === 'http')!.port
     const isReady = () =>
       fetch(`${admin}/ready`).then(
         ({ ok }) => ok || undefined,
@@ -100,8 +104,7 @@ export class GatewayProcess {
       listeners: [
         { transport: 'tcp', port: this.tcpPort },
         { transport: 'websocket', port: this.websocketPort },
-        ...(this.#hasUdp ? [{ transport: 'udp', port: this.udpPort }] : []),
-        { transport: 'http', port: this.httpPort, http: { contentType: 'application/octet-stream' } },
+        ...this.#extra(),
       ],
       hosts: [{ name: 'echo', address: this.#hostAddress }],
       services: { echo: { keys: 'any' } },
@@ -116,10 +119,26 @@ export class GatewayProcess {
           bytes: { bytes: '1GiB/s burst 2GiB', per: 'session' },
         },
       },
-      times: { linkFlushDelay: `${this.#linkFlushDelayMs}ms` },
+      times: { linkFlushDelay: `${this.#choices.linkFlushDelayMs ?? 0}ms` },
       auth: { development: true },
       admin: { port: 0 },
       log: { level: 'error', format: 'json' },
     })
+  }
+
+  #extra(): object[] {
+    const port = this.extraPort
+    switch (this.#choices.extra) {
+      case 'tls':
+        return [{ name: 'extra', transport: 'tcp', port, tls: certificateIn(this.#folder) }]
+      case 'noise':
+        return [{ name: 'extra', transport: 'tcp', port, security: 'noise' }]
+      case 'udp':
+        return [{ name: 'extra', transport: 'udp', port }]
+      case 'http':
+        return [{ name: 'extra', transport: 'http', port, http }]
+      default:
+        return []
+    }
   }
 }

@@ -2,6 +2,8 @@
 export const scenarioNames = [
   'tcp-echo',
   'ws-echo',
+  'tls-echo',
+  'noise-echo',
   'kcp-echo',
   'http-call',
   'push',
@@ -16,6 +18,19 @@ export const rivalNames = ['nginx', 'haproxy', 'raw'] as const
 export type RivalName = (typeof rivalNames)[number]
 export type ProxyName = Exclude<RivalName, 'raw'>
 
+/** Who can be compared with in a scenario; in the others nobody, since the rivals know no sessions. */
+export const rivalsOf: Partial<Record<ScenarioName, readonly RivalName[]>> = {
+  'tcp-echo': ['nginx', 'haproxy', 'raw'],
+  'ws-echo': ['nginx', 'raw'],
+  'tls-echo': ['nginx'],
+  'noise-echo': ['nginx', 'haproxy', 'raw'],
+  'kcp-echo': ['nginx', 'raw'],
+  'http-call': ['nginx', 'haproxy', 'raw'],
+}
+
+/** What sessions may be over in `idle`. */
+export const idleTransports = ['tcp', 'websocket'] as const
+
 export type BenchOptions = {
   clients: number
   /** Messages under way for each client. */
@@ -27,6 +42,10 @@ export type BenchOptions = {
   rounds: number
   warmupSeconds: number
   against: RivalName[]
+  /** `times.linkFlushDelay` of the gateway. */
+  linkFlushDelayMs: number
+  /** Of idle. */
+  over: (typeof idleTransports)[number]
 }
 
 export const limits = {
@@ -39,6 +58,7 @@ export const limits = {
   seconds: { min: 1, max: 3600 },
   rounds: { min: 1, max: 100 },
   warmupSeconds: { min: 0, max: 600 },
+  linkFlushDelayMs: { min: 0, max: 20 },
 } as const
 
 /** Messages a second for each client where none are said: games tick at 20 Hz. */
@@ -48,16 +68,17 @@ const STORM_MESSAGES_PER_CLIENT = 10
 export function optionsOf(scenario: ScenarioName, given: Partial<BenchOptions>): BenchOptions {
   const clients = given.clients ?? (scenario === 'idle' ? 1000 : 100)
   const perPlayer = clients * STORM_MESSAGES_PER_CLIENT
-  const isEcho = scenario.endsWith('-echo') || scenario === 'http-call'
   const rates = { push: clients * PUSHES_PER_CLIENT, storm: perPlayer, reload: perPlayer }
   return {
     clients,
-    depth: given.depth ?? (isEcho ? 1 : limits.depth.max),
+    depth: given.depth ?? (scenario.endsWith('-echo') ? 1 : limits.depth.max),
     payloadBytes: given.payloadBytes ?? 64,
     rate: given.rate ?? (scenario in rates ? rates[scenario as keyof typeof rates] : 0),
     seconds: given.seconds ?? 5,
     rounds: given.rounds ?? 3,
     warmupSeconds: given.warmupSeconds ?? 2,
     against: given.against ?? [],
+    linkFlushDelayMs: given.linkFlushDelayMs ?? 0,
+    over: given.over ?? 'tcp',
   }
 }

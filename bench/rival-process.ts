@@ -1,9 +1,11 @@
 // Proxies to be compared with, in front of a plain echo, with the configurations of rivals/. One that is not installed is
 // named with the Debian packages that bring it.
 import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import dgram from 'node:dgram'
 import net from 'node:net'
 import path from 'node:path'
 import process from 'node:process'
+import { certificateIn } from './certificate.ts'
 import { type Crew, freePort } from './crew.ts'
 import type { ProxyName } from './options.ts'
 
@@ -13,20 +15,23 @@ const SPARE = 500
 const FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/usr/local/bin']
 const NGINX_STREAM_MODULE = '/usr/lib/nginx/modules/ngx_stream_module.so'
 
+/** What is proxied, and so which configuration of rivals/ is used. */
+export type ProxyStyle = 'tcp' | 'tls' | 'udp' | 'websocket' | 'http'
+
 const proxies = {
   nginx: {
     configs: {
-      tcp: new URL('./rivals/nginx.conf', import.meta.url),
-      http: new URL('./rivals/nginx-http.conf', import.meta.url),
+      tcp: 'nginx.conf',
+      tls: 'nginx-tls.conf',
+      udp: 'nginx-udp.conf',
+      websocket: 'nginx-websocket.conf',
+      http: 'nginx-http.conf',
     },
     debianPackages: 'nginx libnginx-mod-stream',
     args: (file: string, folder: string) => ['-p', folder, '-c', file],
   },
   haproxy: {
-    configs: {
-      tcp: new URL('./rivals/haproxy.cfg', import.meta.url),
-      http: new URL('./rivals/haproxy-http.cfg', import.meta.url),
-    },
+    configs: { tcp: 'haproxy.cfg', http: 'haproxy-http.cfg' },
     debianPackages: 'haproxy',
     args: (file: string) => ['-db', '-f', file],
   },
@@ -43,15 +48,16 @@ export function missingRival(name: ProxyName, searched = searchedFolders()): str
 export async function startProxy(
   crew: Crew,
   name: ProxyName,
-  speaks: 'tcp' | 'http',
   folder: string,
   target: number,
   clients: number,
+  style: ProxyStyle = 'tcp',
 ) {
   const port = await freePort()
   const { configs, args } = proxies[name]
-  const config = configs[speaks]
-  const file = path.join(folder, path.basename(config.pathname))
+  const config = (configs as Partial<Record<ProxyStyle, string>>)[style]
+  if (config === undefined) throw new Error(`${name} has no configuration for ${style}`)
+  const file = path.join(folder, config)
   const loadModule = existsSync(NGINX_STREAM_MODULE) ? `load_module ${NGINX_STREAM_MODULE};` : ''
   const values: Record<string, string | number> = {
     port,
@@ -60,8 +66,12 @@ export async function startProxy(
     loadModule,
     connections: clients + SPARE,
     descriptors: 2 * (clients + SPARE),
+    ...(style === 'tls' ? certificateIn(folder) : {}),
   }
-  const filled = readFileSync(config, 'utf8').replace(/\{\{(\w+)\}\}/g, (_, key: string) => String(values[key] ?? ''))
+  const filled = readFileSync(new URL(`./rivals/${config}`, import.meta.url), 'utf8').replace(
+    /\{\{(\w+)\}\}/g,
+    (_, key: string) => String(values[key] ?? ''),
+  )
   writeFileSync(file, filled)
   const program = crew.program(
     name,
@@ -69,7 +79,7 @@ export async function startProxy(
     args(file, folder),
     path.join(folder, `${name}.log`),
   )
-  await program.until(() => canConnect(port), START_MS)
+  await program.until(() => (style === 'udp' ? isBound(port) : canConnect(port)), START_MS)
   return { pid: program.pid, port }
 }
 
@@ -89,6 +99,15 @@ function isExecutable(file: string): boolean {
   } catch {
     return false
   }
+}
+
+/** Whether somebody has the UDP port. */
+function isBound(port: number): Promise<true | undefined> {
+  return new Promise((resolve) => {
+    const probe = dgram.createSocket('udp4')
+    probe.once('error', () => resolve(true))
+    probe.bind(port, '127.0.0.1', () => probe.close(() => resolve(undefined)))
+  })
 }
 
 function canConnect(port: number): Promise<true | undefined> {

@@ -1,6 +1,6 @@
 // What every scenario starts from: a folder of its own, an echo host, gateways in front of it.
 import type { Crew, Worker } from './crew.ts'
-import { GatewayProcess } from './gateway-process.ts'
+import { type GatewayChoices, GatewayProcess } from './gateway-process.ts'
 import type { BenchOptions } from './options.ts'
 import type { EchoHostStarted, ToEchoHost } from './processes/echo-host.ts'
 import type { Round } from './report.ts'
@@ -34,9 +34,9 @@ export async function startGateway(
   stage: Stage,
   name: string,
   hostAddress: string,
-  hasUdp = false,
+  choices: GatewayChoices = {},
 ): Promise<GatewayProcess> {
-  const gateway = new GatewayProcess(stage.crew, stage.launcher, stage.folder, name, hostAddress, 0, hasUdp)
+  const gateway = new GatewayProcess(stage.crew, stage.launcher, stage.folder, name, hostAddress, choices)
   await gateway.start()
   return gateway
 }

@@ -1,7 +1,7 @@
 // Every command with its arguments and options, in the order of `skewer --help`. What a command does is loaded when it
 // runs, so that `--help`, `version` and `check` do not wait for what they do not need.
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
-import { limits, type RivalName, rivalNames, scenarioNames } from '../bench/options.ts'
+import { idleTransports, limits, type RivalName, rivalNames, scenarioNames } from '../bench/options.ts'
 import { completion, shells } from './commands/completion.ts'
 import { packageVersion } from './package-version.ts'
 
@@ -169,9 +169,20 @@ export function buildProgram(finish: (code: number) => void): Command {
     .option('--seconds <count>', 'how long each turn is measured; default: 5', readWithin(limits.seconds))
     .option('--rounds <count>', 'how often each subject has its turn; default: 3', readWithin(limits.rounds))
     .option('--warmup <seconds>', 'before each measuring; default: 2', readWithin(limits.warmupSeconds))
-    .option('--against <rivals>', `of tcp-echo and http-call: ${rivalNames.join(',')}, or some of them`, readRivals)
+    .option('--against <rivals>', `of the echoes and http-call: ${rivalNames.join(',')}, or some of them`, readRivals)
+    .option(
+      '--link-flush-delay <ms>',
+      'how long a link may wait to write more at once; default: 0',
+      readWithin(limits.linkFlushDelayMs),
+    )
+    .addOption(new Option('--over <transport>', 'of idle; default: tcp').choices(idleTransports))
     .option('--html <file>', 'write the report as a page with charts, which needs no network')
     .action(does(async (scenario, flags) => (await import('./commands/bench.ts')).bench(scenario, flags)))
+
+  // The options that it shares with its parent are the parent's.
+  add(bench, 'all', 'run every bar of docs/performance.md, with --seconds, --rounds and --warmup: a quarter of an hour')
+    .option('--only <text>', 'scenarios with this in their name')
+    .action(does(async (flags) => (await import('./commands/bench.ts')).all({ ...bench.opts(), ...flags })))
 
   add(bench, 'compare', 'compare two reports of `--json`, before and after a change')
     .argument('<before>', 'the file of the first')

@@ -1,7 +1,11 @@
-// What a generator's client speaks over: TCP read through one buffer that all sockets share, or WebSocket. Both hand out
-// bytes that are lent for the call.
+// What a generator's client speaks over: TCP read through one buffer that all sockets share, TLS, WebSocket, bare datagrams
+// (what is written at once is one), or Noise as the SDK speaks it. KCP is in kcp-stream.ts. All hand out bytes that are lent for the call.
+import dgram from 'node:dgram'
 import net from 'node:net'
+import tls from 'node:tls'
 import { WebSocket } from 'ws'
+import { nodeTransports } from '../../sdk/client/node-transports.ts'
+import { transportOf } from '../../sdk/client/transports.ts'
 
 export interface StreamEvents {
   opened(): void
@@ -51,5 +55,51 @@ export const openWebSocket: OpenStream = (port, events) => {
   return {
     write: (bytes) => socket.send(Buffer.from(bytes)),
     close: () => socket.terminate(),
+  }
+}
+
+export const openTls: OpenStream = (port, events) => {
+  // The certificate is one of the run's own.
+  const socket = tls.connect({ port, host: '127.0.0.1', rejectUnauthorized: false })
+  socket.setNoDelay(true)
+  socket.on('secureConnect', () => events.opened())
+  socket.on('data', (bytes: Buffer) => events.received(bytes))
+  socket.on('error', () => {})
+  socket.on('close', () => events.closed())
+  return {
+    write: (bytes) => void socket.write(Buffer.from(bytes)),
+    close: () => socket.destroy(),
+  }
+}
+
+export const openDatagrams: OpenStream = (port, events) => {
+  const socket = dgram.createSocket({ type: 'udp4', recvBufferSize: 1024 * 1024 })
+  socket.on('message', (bytes) => events.received(bytes))
+  socket.on('error', () => {})
+  socket.on('close', () => events.closed())
+  socket.connect(port, '127.0.0.1', () => events.opened())
+  return {
+    write: (bytes) => socket.send(Buffer.from(bytes)),
+    close: () => socket.close(),
+  }
+}
+
+const OPEN_MS = 10_000
+
+/** TCP with Noise inside, as the SDK speaks it; `gatewayKey` in base64url. */
+export function noiseOpener(gatewayKey: string): OpenStream {
+  return (port, events) => {
+    const { url, transport, gatewayKey: key } = transportOf(`tcp://127.0.0.1:${port}`, nodeTransports, gatewayKey)
+    const carrier = transport(
+      url,
+      {
+        opened: () => events.opened(),
+        received: (bytes) => events.received(bytes),
+        drained() {},
+        closed: () => events.closed(),
+      },
+      { openMs: OPEN_MS, gatewayKey: key },
+    )
+    return { write: (bytes) => carrier.write(bytes), close: () => carrier.destroy() }
   }
 }

@@ -9,15 +9,19 @@ import { LaneClient, TICK_MS } from '../load/lane-client.ts'
 import { Pace } from '../load/pace.ts'
 import { RawClient } from '../load/raw-client.ts'
 import { kcpOpener } from '../load/kcp-stream.ts'
-import { openTcp, openWebSocket } from '../load/stream.ts'
+import { noiseOpener, openDatagrams, type OpenStream, openTcp, openTls, openWebSocket } from '../load/stream.ts'
 import { type Usage, usageOf } from '../process-usage.ts'
 import { SAMPLE_MS } from '../report.ts'
 import { answerWith } from '../worker.ts'
 
+export type Over = 'tcp' | 'tls' | 'websocket' | 'datagrams' | 'noise' | 'kcp'
+
 export type LoadPlan = {
-  speaks: 'lanes-tcp' | 'lanes-websocket' | 'lanes-kcp' | 'http' | 'raw'
+  /** The gateway's protocol; bare messages, which come back as they are; or calls over HTTP. */
+  speaks: 'lanes' | 'raw' | 'http'
+  over: Over
   port: number
-  /** Of KCP: the gateway's public key, in base64url. */
+  /** Of Noise and KCP: the gateway's public key, in base64url. */
   gatewayKey?: string
   clients: number
   payloadBytes: number
@@ -67,11 +71,29 @@ const events: LoadEvents = {
   },
 }
 
-function open(i: number, { speaks, port, payloadBytes, gatewayKey }: LoadPlan): LoadClient {
-  if (speaks === 'raw') return new RawClient(openTcp, port, payloadBytes, events)
-  if (speaks === 'http') return new HttpClient(openTcp, port, `c${process.pid}-${i}`, payloadBytes, events)
-  const stream = speaks === 'lanes-tcp' ? openTcp : speaks === 'lanes-kcp' ? kcpOpener(gatewayKey!) : openWebSocket
-  return new LaneClient(stream, port, `c${process.pid}-${i}`, payloadBytes, events)
+function open(i: number, { speaks, over, port, payloadBytes, gatewayKey }: LoadPlan): LoadClient {
+  const stream = openerOf(over, gatewayKey)
+  const name = `c${process.pid}-${i}`
+  if (speaks === 'http') return new HttpClient(stream, port, name, payloadBytes, events)
+  if (speaks === 'raw') return new RawClient(stream, port, payloadBytes, events)
+  return new LaneClient(stream, port, name, payloadBytes, events)
+}
+
+function openerOf(over: Over, gatewayKey = ''): OpenStream {
+  switch (over) {
+    case 'websocket':
+      return openWebSocket
+    case 'tls':
+      return openTls
+    case 'datagrams':
+      return openDatagrams
+    case 'noise':
+      return noiseOpener(gatewayKey)
+    case 'kcp':
+      return kcpOpener(gatewayKey)
+    default:
+      return openTcp
+  }
 }
 
 /** Some at a time: a thousand at once would be lost in the listener's backlog. */

@@ -1,12 +1,13 @@
-// tcp-echo, ws-echo, kcp-echo, http-call and push: one load through the gateway and, where asked for, the same through its
-// rivals. Everything stays up for the whole run; in each round every subject has its turn, in an order that rotates.
+// The echoes, http-call and push: one load through the gateway and, where asked for, the same through its rivals. Everything
+// stays up for the whole run; in each round every subject has its turn, in an order that rotates.
 import { Histogram } from '../histogram.ts'
+import type { ExtraListener } from '../gateway-process.ts'
 import type { BenchOptions } from '../options.ts'
-import type { LoadPlan, Measured, ToLoad } from '../processes/load.ts'
-import type { PlainEchoStarted } from '../processes/plain-echo.ts'
+import type { LoadPlan, Measured, Over, ToLoad } from '../processes/load.ts'
+import type { Echo, PlainEchoStarted, ToPlainEcho } from '../processes/plain-echo.ts'
 import type { Limit, Round } from '../report.ts'
 import { cpuUsPerMessage, perSecond } from '../report.ts'
-import { startProxy } from '../rival-process.ts'
+import { type ProxyStyle, startProxy } from '../rival-process.ts'
 import { type Outcome, type Scenario, type Stage, startEchoHost, startGateway } from '../stage.ts'
 
 const START_MS = 30_000
@@ -16,37 +17,55 @@ const BUSY_SHARE = 0.9
 /** Below this share of the rate that was asked for, the load was not kept up. */
 const KEPT_SHARE = 0.95
 
-type Target = Pick<LoadPlan, 'speaks' | 'port' | 'gatewayKey'> & {
+type Target = Pick<LoadPlan, 'speaks' | 'over' | 'port' | 'gatewayKey'> & {
   name: string
   pids: { middle?: number; host: number }
 }
 
-export const tcpEcho: Scenario = (stage, options) => run(stage, options, 'lanes-tcp', true)
-export const wsEcho: Scenario = (stage, options) => run(stage, options, 'lanes-websocket', true)
-export const kcpEcho: Scenario = (stage, options) => run(stage, options, 'lanes-kcp', true)
-export const httpCall: Scenario = (stage, options) => run(stage, options, 'http', true)
-export const push: Scenario = (stage, options) => run(stage, options, 'lanes-tcp', false)
+type Way = {
+  speaks: LoadPlan['speaks']
+  over: Over
+  extra?: ExtraListener
+  /** What the rivals carry, in which of their configurations. */
+  rival: { over: Over; echo: Echo; style: ProxyStyle }
+}
 
-async function run(
-  stage: Stage,
-  options: BenchOptions,
-  speaks: Exclude<LoadPlan['speaks'], 'raw'>,
-  sends: boolean,
-): Promise<Outcome> {
+const tcp = { over: 'tcp', echo: 'tcp', style: 'tcp' } as const
+const ways = {
+  tcp: { speaks: 'lanes', over: 'tcp', rival: tcp },
+  websocket: {
+    speaks: 'lanes',
+    over: 'websocket',
+    rival: { over: 'websocket', echo: 'websocket', style: 'websocket' },
+  },
+  tls: { speaks: 'lanes', over: 'tls', extra: 'tls', rival: { over: 'tls', echo: 'tcp', style: 'tls' } },
+  // Nobody else speaks Noise: the rivals carry plain TCP.
+  noise: { speaks: 'lanes', over: 'noise', extra: 'noise', rival: tcp },
+  // Nor KCP sealed: plain datagrams.
+  kcp: { speaks: 'lanes', over: 'kcp', extra: 'udp', rival: { over: 'datagrams', echo: 'datagrams', style: 'udp' } },
+  http: { speaks: 'http', over: 'tcp', extra: 'http', rival: { ...tcp, style: 'http' } },
+} as const satisfies Record<string, Way>
+
+export const tcpEcho: Scenario = (stage, options) => run(stage, options, ways.tcp, true)
+export const wsEcho: Scenario = (stage, options) => run(stage, options, ways.websocket, true)
+export const tlsEcho: Scenario = (stage, options) => run(stage, options, ways.tls, true)
+export const noiseEcho: Scenario = (stage, options) => run(stage, options, ways.noise, true)
+export const kcpEcho: Scenario = (stage, options) => run(stage, options, ways.kcp, true)
+export const httpCall: Scenario = (stage, options) => run(stage, options, ways.http, true)
+export const push: Scenario = (stage, options) => run(stage, options, ways.tcp, false)
+
+async function run(stage: Stage, options: BenchOptions, way: Way, sends: boolean): Promise<Outcome> {
+  const { speaks, over, extra } = way
   const pushRate = sends ? 0 : options.rate / options.clients
   const host = await startEchoHost(stage, options, pushRate)
-  const gateway = await startGateway(stage, 'gateway', host.address, speaks === 'lanes-kcp')
-  const ports = {
-    'lanes-tcp': gateway.tcpPort,
-    'lanes-websocket': gateway.websocketPort,
-    'lanes-kcp': gateway.udpPort,
-    http: gateway.httpPort,
-  }
-  const port = ports[speaks]
+  const choices = { extra, linkFlushDelayMs: options.linkFlushDelayMs }
+  const gateway = await startGateway(stage, 'gateway', host.address, choices)
+  const plainPort = over === 'websocket' ? gateway.websocketPort : gateway.tcpPort
+  const port = extra === undefined ? plainPort : gateway.extraPort
   const { gatewayKey } = gateway
   const pids = { middle: gateway.pid, host: host.worker.pid }
-  const targets: Target[] = [{ name: 'skewer', speaks, port, gatewayKey, pids }]
-  targets.push(...(await rivals(stage, options, speaks === 'http' ? 'http' : 'raw')))
+  const targets: Target[] = [{ name: 'skewer', speaks, over, port, gatewayKey, pids }]
+  targets.push(...(await rivals(stage, options, way)))
   const rounds: Record<string, Round[]> = Object.fromEntries(targets.map(({ name }) => [name, []]))
   for (let i = 0; i < options.rounds; i++) {
     const turn = i % targets.length
@@ -60,22 +79,23 @@ async function run(
   return { rounds, violations: [] }
 }
 
-async function rivals(stage: Stage, { against, clients }: BenchOptions, speaks: 'raw' | 'http'): Promise<Target[]> {
+async function rivals(stage: Stage, { against, clients }: BenchOptions, { speaks, rival }: Way): Promise<Target[]> {
   if (against.length === 0) return []
-  const echo =
-    speaks === 'http'
-      ? new URL('../processes/plain-http-echo.ts', import.meta.url)
-      : new URL('../processes/plain-echo.ts', import.meta.url)
-  const worker = stage.crew.work('the plain echo', echo)
-  const { port } = await worker.ask<PlainEchoStarted>({ kind: 'start' }, START_MS)
+  const module = speaks === 'http' ? '../processes/plain-http-echo.ts' : '../processes/plain-echo.ts'
+  const worker = stage.crew.work('the plain echo', new URL(module, import.meta.url))
+  const { port } = await worker.ask<PlainEchoStarted>(
+    { kind: 'start', echo: rival.echo } satisfies ToPlainEcho,
+    START_MS,
+  )
   const host = worker.pid
+  const says = { speaks: speaks === 'http' ? ('http' as const) : ('raw' as const), over: rival.over }
   const targets: Target[] = []
   for (const name of against) {
     if (name === 'raw') {
-      targets.push({ name, speaks, port, pids: { host } })
+      targets.push({ name, ...says, port, pids: { host } })
     } else {
-      const proxy = await startProxy(stage.crew, name, speaks === 'http' ? 'http' : 'tcp', stage.folder, port, clients)
-      targets.push({ name, speaks, port: proxy.port, pids: { middle: proxy.pid, host } })
+      const proxy = await startProxy(stage.crew, name, stage.folder, port, clients, rival.style)
+      targets.push({ name, ...says, port: proxy.port, pids: { middle: proxy.pid, host } })
     }
   }
   return targets
@@ -84,9 +104,9 @@ async function rivals(stage: Stage, { against, clients }: BenchOptions, speaks: 
 /** A generator of its own for each turn: its connections are gone when another has its turn. */
 async function measure(stage: Stage, options: BenchOptions, target: Target, sends: boolean): Promise<Round> {
   const { clients, payloadBytes, depth, rate, seconds, warmupSeconds } = options
-  const { name, speaks, port, gatewayKey, pids } = target
+  const { name, speaks, over, port, gatewayKey, pids } = target
   const generator = stage.crew.work('the generator', new URL('../processes/load.ts', import.meta.url))
-  const plan = { speaks, port, gatewayKey, clients, payloadBytes, depth, rate, sends }
+  const plan = { speaks, over, port, gatewayKey, clients, payloadBytes, depth, rate, sends }
   await generator.ask({ kind: 'connect', plan } satisfies ToLoad, CONNECT_MS)
   const [warmupMs, forMs] = [warmupSeconds * 1000, seconds * 1000]
   const measure: ToLoad = { kind: 'measure', warmupMs, forMs, pids }
@@ -106,6 +126,7 @@ async function measure(stage: Stage, options: BenchOptions, target: Target, send
     generatorShare: used.generator.cpuUs / elapsedUs,
     latencies: measured.latencies,
     samples: measured.samples,
+    figures: { hostCpuUsPerMessage: messages === 0 ? 0 : used.host.cpuUs / messages },
   }
 }
 

@@ -29,8 +29,9 @@ async function measure(stage: Stage, options: BenchOptions, i: number): Promise<
   const before = await restingBytes(gateway.pid)
   const generator = stage.crew.work('the generator', new URL('../processes/load.ts', import.meta.url))
   const plan = {
-    speaks: 'lanes-tcp' as const,
-    port: gateway.tcpPort,
+    speaks: 'lanes' as const,
+    over: options.over,
+    port: options.over === 'websocket' ? gateway.websocketPort : gateway.tcpPort,
     clients,
     payloadBytes,
     depth: 1,

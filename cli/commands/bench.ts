@@ -1,15 +1,17 @@
 // `skewer bench`: runs the load tool and prints what it found. 1 where a promise was not kept.
 import fs from 'node:fs'
 import process from 'node:process'
+import { cells, type Row as BarRow, rivalsOfCell, rowsOf, tableOf } from '../../bench/bars.ts'
 import { remarksOf, runBench } from '../../bench/bench.ts'
 import { compareReports } from '../../bench/compare.ts'
 import { htmlReport } from '../../bench/html-report.ts'
-import type { BenchOptions, ScenarioName } from '../../bench/options.ts'
+import { type BenchOptions, rivalsOf, type ScenarioName } from '../../bench/options.ts'
 import type { Report, Subject } from '../../bench/report.ts'
 import { Failure, exitCode } from '../failure.ts'
 import { printJson, printTable, type Row } from '../output.ts'
 
-export type BenchFlags = Partial<Omit<BenchOptions, 'payloadBytes' | 'warmupSeconds'>> & {
+export type BenchFlags = Partial<Omit<BenchOptions, 'payloadBytes' | 'warmupSeconds' | 'linkFlushDelayMs'>> & {
+  linkFlushDelay?: number
   payload?: number
   warmup?: number
   json?: boolean
@@ -18,11 +20,14 @@ export type BenchFlags = Partial<Omit<BenchOptions, 'payloadBytes' | 'warmupSeco
 }
 
 export async function bench(scenario: ScenarioName, flags: BenchFlags): Promise<number> {
-  const { payload, warmup, json, html, ...rest } = flags
-  if (flags.against !== undefined && scenario !== 'tcp-echo' && scenario !== 'http-call') {
-    throw new Failure('--against is of tcp-echo and http-call only: the rivals know no sessions', exitCode.usage)
+  const { payload, warmup, linkFlushDelay, json, html, ...rest } = flags
+  const rivals = rivalsOf[scenario] ?? []
+  const strangers = (flags.against ?? []).filter((name) => !rivals.includes(name))
+  if (strangers.length > 0) {
+    const whom = rivals.length === 0 ? 'nobody' : rivals.join(', ')
+    throw new Failure(`${scenario} can be compared with ${whom}, not with ${strangers.join(', ')}`, exitCode.usage)
   }
-  const given = { ...rest, payloadBytes: payload, warmupSeconds: warmup }
+  const given = { ...rest, payloadBytes: payload, warmupSeconds: warmup, linkFlushDelayMs: linkFlushDelay }
   const launcher = process.argv[1]
   const report = await runBench({ scenario, given, launcher, say }).catch((error: Error) => {
     throw error.constructor === Error ? new Failure(error.message) : error
@@ -76,4 +81,27 @@ function subjectRow({ figures, latency: _l, throughput: _t, cpuUsPerMessageByRou
 
 function say(text: string): void {
   process.stderr.write(`skewer: ${text}\n`)
+}
+
+export type AllFlags = { seconds?: number; rounds?: number; warmup?: number; only?: string; json?: boolean }
+
+/** Every bar, one run after the other; what has been measured is printed also where a run fails. */
+export async function all({ seconds = 2, rounds = 3, warmup = 1, only = '', json }: AllFlags): Promise<number> {
+  const rows: BarRow[] = []
+  for (const cell of cells.filter(({ scenario }) => scenario.includes(only))) {
+    const given = { seconds, rounds, warmupSeconds: warmup, ...cell.given, against: rivalsOfCell(cell) }
+    const { scenario } = cell
+    say(`${scenario} ${JSON.stringify(cell.given)}`)
+    try {
+      rows.push(...rowsOf(cell, await runBench({ scenario, given, launcher: process.argv[1], say: () => {} })))
+    } catch (error) {
+      say(`it failed: ${(error as Error).message}`)
+      continue
+    }
+    for (const { what, against, ours, bar } of rows.slice(-cell.bars.length))
+      say(`${what} ${against} ${ours}, bar ${bar}`)
+  }
+  if (json) printJson(rows)
+  else process.stdout.write(`${tableOf(rows)}\n`)
+  return exitCode.ok
 }

@@ -1,18 +1,14 @@
 // The same load through nginx and HAProxy, with the configurations that the load tool brings.
 // needs: nginx, haproxy
-import t, { type Test } from 'tap'
+import t from 'tap'
 import type { Report } from '../../bench/report.ts'
 import { skewer } from '../cli/skewer.ts'
 
 t.setTimeout(180_000)
 
-for (const scenario of ['tcp-echo', 'http-call']) {
-  t.test(`${scenario}: nginx and HAProxy are measured in the same rounds`, (t) => sameRounds(t, scenario))
-}
-
-async function sameRounds(t: Test, scenario: string): Promise<void> {
+t.test('nginx and HAProxy are measured in the same rounds', async (t) => {
   const args = ['--clients', '20', '--seconds', '1', '--rounds', '2', '--warmup', '0', '--against', 'nginx,haproxy']
-  const { code, stdout, stderr } = await skewer(['bench', scenario, ...args, '--json'])
+  const { code, stdout, stderr } = await skewer(['bench', 'tcp-echo', ...args, '--json'])
   t.equal(code, 0, stderr)
   const { subjects, ratios, missing } = JSON.parse(stdout) as Report
   t.strictSame(missing, [])
@@ -25,4 +21,15 @@ async function sameRounds(t: Test, scenario: string): Promise<void> {
     t.ok(min > 0 && min <= median && median <= max, name)
   }
   t.equal(ratios.length, 2)
-}
+})
+
+t.test('nginx carries each of the other echoes in a configuration of its own', async (t) => {
+  for (const scenario of ['ws-echo', 'tls-echo', 'kcp-echo', 'http-call']) {
+    const args = ['--clients', '20', '--seconds', '1', '--rounds', '1', '--warmup', '0', '--against', 'nginx']
+    const { code, stdout, stderr } = await skewer(['bench', scenario, ...args, '--json'])
+    t.equal(code, 0, stderr)
+    const [skewers, nginx] = (JSON.parse(stdout) as Report).subjects
+    t.ok(skewers.messages > 20 && nginx.messages > 20, `${scenario}: ${skewers.messages}, ${nginx.messages}`)
+    t.ok(nginx.cpuUsPerMessage! > 0 && skewers.figures.hostCpuUsPerMessage > 0)
+  }
+})

@@ -30,7 +30,7 @@ async function report(t: Test, args: string[]): Promise<{ report: Report; stderr
   return { report, stderr }
 }
 
-for (const scenario of ['tcp-echo', 'ws-echo', 'kcp-echo', 'http-call', 'push'] as const) {
+for (const scenario of ['tcp-echo', 'ws-echo', 'tls-echo', 'noise-echo', 'kcp-echo', 'http-call', 'push'] as const) {
   t.test(`${scenario} tells what a message costs`, needsProc, async (t) => {
     const { subjects } = (await report(t, [scenario])).report
     t.equal(subjects.length, 1)
@@ -91,9 +91,9 @@ t.test('wrong usage is told before anything is started', async (t) => {
   t.match(await bad(), /missing required argument 'scenario'/)
   t.match(
     await bad('tcp-ecko'),
-    /Allowed choices are tcp-echo, ws-echo, kcp-echo, http-call, push, idle, storm, reload/,
+    /Allowed choices are tcp-echo, ws-echo, tls-echo, noise-echo, kcp-echo, http-call, push, idle, storm, reload/,
   )
   t.match(await bad('tcp-echo', '--payload', '7'), /whole number from 8 to 16384/)
   t.match(await bad('tcp-echo', '--against', 'apache'), /The rivals are nginx, haproxy, raw/)
-  t.match(await bad('push', '--against', 'nginx'), /--against is of tcp-echo and http-call only/)
+  t.match(await bad('push', '--against', 'nginx'), /push can be compared with nobody, not with nginx/)
 })

@@ -1,0 +1,121 @@
+// The bars of the gateway's costs: which runs, beside whom, and how much of a rival's figure ours may be. `skewer bench all`
+// runs them one after the other and prints the table of docs/performance.md.
+import type { BenchOptions, ScenarioName } from './options.ts'
+import type { Report, Subject } from './report.ts'
+
+/** `of`: a figure of ours divided by the rival's in the same round, or a figure of ours alone; at most `bar`. */
+type Bar = { of: string; against?: string; bar: number }
+export type Cell = { scenario: ScenarioName; given: Partial<BenchOptions>; bars: Bar[] }
+export type Row = {
+  what: string
+  against: string
+  ours: string
+  spread: string
+  bar: number
+  isMet: boolean | undefined
+}
+
+const cpu = (against: string, bar: number): Bar => ({ of: 'cpuUsPerMessage', against, bar })
+const both = (bar: number): Bar[] => [cpu('nginx', bar), cpu('haproxy', bar)]
+const backend: Bar = { of: 'hostCpuUsPerMessage', against: 'nginx', bar: 0.6 }
+
+const echo = (scenario: ScenarioName, clients: number, depth: number, bars: Bar[]): Cell => ({
+  scenario,
+  given: { clients, depth },
+  bars,
+})
+/** Open loop: whatever is under way. */
+const paced = (rate: number, linkFlushDelayMs: number, bars: Bar[]): Cell => ({
+  scenario: 'tcp-echo',
+  given: { clients: 1000, depth: 128, rate, linkFlushDelayMs },
+  bars,
+})
+
+export const cells: readonly Cell[] = [
+  echo('tcp-echo', 100, 1, both(0.72)),
+  echo('tcp-echo', 1000, 1, [...both(0.65), backend]),
+  echo('tcp-echo', 100, 8, both(0.95)),
+  echo('tcp-echo', 1000, 8, both(0.95)),
+  paced(5000, 0, [cpu('nginx', 1.35)]),
+  paced(20_000, 0, [cpu('nginx', 1.1)]),
+  paced(5000, 1, [cpu('nginx', 0.87)]),
+  echo('noise-echo', 1000, 1, [cpu('nginx', 0.8)]),
+  echo('tls-echo', 100, 1, [cpu('nginx', 0.85)]),
+  echo('tls-echo', 1000, 1, [cpu('nginx', 0.85)]),
+  echo('tls-echo', 100, 8, [cpu('nginx', 1.1)]),
+  echo('tls-echo', 1000, 8, [cpu('nginx', 1.1)]),
+  echo('ws-echo', 100, 1, [cpu('nginx', 0.75)]),
+  echo('ws-echo', 1000, 1, [cpu('nginx', 0.55)]),
+  echo('ws-echo', 100, 8, [cpu('nginx', 1)]),
+  echo('ws-echo', 1000, 8, [cpu('nginx', 1)]),
+  echo('kcp-echo', 100, 1, [cpu('nginx', 1.3)]),
+  echo('kcp-echo', 1000, 1, [cpu('nginx', 1.3)]),
+  echo('http-call', 100, 1, [cpu('nginx', 1)]),
+  echo('http-call', 1000, 1, [cpu('nginx', 1)]),
+  { scenario: 'idle', given: { clients: 8000, rounds: 1 }, bars: [{ of: 'rssBytesPerSession', bar: 6 * 1024 }] },
+  {
+    scenario: 'idle',
+    given: { clients: 8000, rounds: 1, over: 'websocket' },
+    bars: [{ of: 'rssBytesPerSession', bar: 8 * 1024 }],
+  },
+  {
+    scenario: 'storm',
+    given: { clients: 5000, rate: 5000, rounds: 1 },
+    bars: [{ of: 'reattachMaxMs', bar: 5000 }],
+  },
+]
+
+export function rivalsOfCell({ bars }: Cell): BenchOptions['against'] {
+  const names = bars.flatMap(({ against }) => against ?? [])
+  return [...new Set(names)] as BenchOptions['against']
+}
+
+/** One row a bar. `isMet` is undefined where the rival could not take part. */
+export function rowsOf(cell: Cell, report: Report): Row[] {
+  return cell.bars.map(({ of, against = '', bar }) => {
+    const row = { what: nameOf(cell, of), against, bar }
+    const own = report.subjects.find(({ name }) => name === 'skewer')!
+    const figure = (subject: Subject): number => Number(subject.figures[of] ?? 0)
+    if (against === '') {
+      const value = figure(own)
+      return {
+        ...row,
+        ours: String(Math.round(value)),
+        spread: '',
+        isMet: value <= bar && report.violations.length === 0,
+      }
+    }
+    if (of !== 'cpuUsPerMessage') {
+      const rival = report.subjects.find(({ name }) => name === against)
+      const value = rival === undefined ? Number.NaN : figure(own) / figure(rival)
+      return { ...row, ours: value.toFixed(2), spread: '', isMet: Number.isFinite(value) ? value <= bar : undefined }
+    }
+    const ratio = report.ratios.find(({ name }) => name === against)
+    if (ratio === undefined) return { ...row, ours: '-', spread: '', isMet: undefined }
+    const ours = 1 / ratio.median
+    const spread = `${(1 / ratio.max).toFixed(2)}-${(1 / ratio.min).toFixed(2)}`
+    return { ...row, ours: ours.toFixed(2), spread, isMet: ours <= bar }
+  })
+}
+
+function nameOf({ scenario, given }: Cell, of: string): string {
+  const { clients, depth, rate, linkFlushDelayMs, over } = given
+  if (scenario === 'idle') return `idle, ${clients} sessions over ${over ?? 'tcp'}: bytes of memory each`
+  if (scenario === 'storm') return `storm, ${clients} clients: ms from the kill until the last was back`
+  const load = (rate ?? 0) > 0 ? `${clients} clients, ${rate}/s` : `${clients} x ${depth}`
+  const delay = (linkFlushDelayMs ?? 0) > 0 ? `, link flush delay ${linkFlushDelayMs} ms` : ''
+  return `${scenario} ${load}${delay}${of === 'hostCpuUsPerMessage' ? ': backend' : ''}`
+}
+
+export function tableOf(rows: readonly Row[]): string {
+  const verdict = (isMet: boolean | undefined): string => (isMet === undefined ? 'not measured' : isMet ? 'yes' : 'no')
+  const lines = rows.map(
+    ({ what, against, ours, spread, bar, isMet }) =>
+      `| ${what} | ${against} | ${ours} | ${spread} | ${bar} | ${verdict(isMet)} |`,
+  )
+  return [
+    '| run | against | ours | least-most | bar | met |',
+    '| --- | --- | ---: | --- | ---: | --- |',
+    ...lines,
+  ].join('\n')
+}
