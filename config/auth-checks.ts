@@ -2,22 +2,47 @@
 // hold them. Symmetric and public keys never serve together: a public key, which anybody has, would pass as a secret.
 import { checkKeySet, checkPublicKey } from './check-files.ts'
 import type { Checked } from './checks.ts'
+import { nearest } from './nearest.ts'
 import { isLoopback } from './networks.ts'
+import { formatDuration } from './quantities.ts'
 
-export const authChecks = [checkKind, checkSecret, checkKeysNamed, checkKeyFiles, checkJwks]
+export const authChecks = [checkKind, checkHostLogin, checkSecret, checkKeysNamed, checkKeyFiles, checkJwks]
 
 const JWT = ['auth', 'jwt']
 const isSymmetric = (algorithm: string) => algorithm.startsWith('HS')
 
 function checkKind({ config: { auth }, complain }: Checked): void {
   if (!auth) return
-  if (!auth.development && !auth.jwt) {
-    complain(['auth'], { what: 'names no kind of login', expected: '`development: true` or a `jwt` block' })
+  const [first, ...others] = (['jwt', 'host', 'development'] as const).filter((kind) => auth[kind] !== undefined)
+  if (first === undefined) {
+    complain(['auth'], { what: 'names no kind of login', expected: '`jwt`, `host` or `development: true`' })
   }
-  if (auth.development && auth.jwt) {
-    complain(['auth', 'development'], { what: 'there is a `jwt` block as well', expected: 'one kind of login' }, 'key')
+  for (const other of others) {
+    complain(['auth', other], { what: `there is a \`${first}\` block as well`, expected: 'one kind of login' }, 'key')
   }
 }
+
+function checkHostLogin({ settings: { auth, services, routes, times }, complain }: Checked): void {
+  if (auth.kind !== 'host') return
+  const path = ['auth', 'host']
+  const names = services.map((service) => service.name)
+  if (!names.includes(auth.service)) {
+    const suggestion = nearest(auth.service, names)
+    complain([...path, 'service'], { what: 'no such service is declared', got: auth.service, suggestion })
+  }
+  if (auth.deadlineMs >= times.handshakeMs) {
+    const what = 'the handshake would end before the answer is there'
+    const [got, expected] = [formatDuration(auth.deadlineMs), `below ${formatDuration(times.handshakeMs)}`]
+    complain([...path, 'deadline'], { what, got, expected: `${expected}, which is \`times.handshake\`` })
+  }
+  const open = routes.find(({ match, service }) => service === auth.service && matches(match, auth.route))
+  if (open === undefined) return
+  const what = `players can call it too, by the route \`${open.match}\``
+  complain([...path, 'route'], { severity: 'warning', what, got: auth.route, expected: 'a route of its own' })
+}
+
+const matches = (match: string, route: string): boolean =>
+  match === '*' || match === route || (match.endsWith('.*') && route.startsWith(match.slice(0, -1)))
 
 function checkSecret({ config: { auth }, complain }: Checked): void {
   if (!auth?.jwt) return

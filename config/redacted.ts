@@ -6,6 +6,7 @@ import { formatDuration, formatRate, formatSize } from './quantities.ts'
 import { breakerConfig, callConfig, canaryConfig, concurrencyConfig } from './redacted-guards.ts'
 import { plainGatewayPolicies, plainPolicies } from './resolve-policies.ts'
 import type {
+  AuthSettings,
   HttpSettings,
   JwtSettings,
   ListenerSettings,
@@ -34,13 +35,7 @@ export function redactedConfig(settings: Settings): PlainConfig {
     routes: settings.routes.map(routeConfig),
     policies: plainGatewayPolicies(settings.policies ?? {}),
     admission: settings.admission && admissionConfig(settings.admission),
-    auth:
-      auth.kind === 'development'
-        ? present({ development: true, singleLogin: settings.singleLogin })
-        : present({
-            singleLogin: settings.singleLogin,
-            jwt: jwtConfig(auth),
-          }),
+    auth: present({ singleLogin: settings.singleLogin, ...authConfig(auth) }),
     ticketKeys: settings.ticketKeys && present(hidden(settings.ticketKeys, 'next', 'current', 'previous')),
     noise: settings.noise && present(settings.noise),
     linkKey: settings.linkKey && REDACTED,
@@ -94,6 +89,13 @@ function listenerConfig(listener: ListenerSettings): PlainConfig {
     proxyProtocol,
     forwarded,
   })
+}
+
+function authConfig(auth: AuthSettings): PlainConfig {
+  if (auth.kind === 'development') return { development: true }
+  if (auth.kind === 'jwt') return { jwt: jwtConfig(auth) }
+  const { kind, deadlineMs, ...host } = auth
+  return { host: { ...host, deadline: formatDuration(deadlineMs) } }
 }
 
 function jwtConfig(jwt: JwtSettings): PlainConfig {

@@ -145,6 +145,8 @@ function routeSettings(config: Config, file: FileOf): RouteSettings[] {
     for (const route of own) written.push({ ...route, service })
   }
   for (const service of Object.keys(config.services)) {
+    // What answers logins is for the gateway: players reach it by routes that are written only.
+    if (service === config.auth?.host?.service) continue
     if (!written.some((route) => route.service === service))
       written.push({ match: `${service}.*`, service, breaker: 'off' })
   }
@@ -158,6 +160,10 @@ function routeSettings(config: Config, file: FileOf): RouteSettings[] {
 }
 
 function authSettings({ auth }: Config, file: FileOf): AuthSettings {
+  if (auth?.host) {
+    const { deadline: deadlineMs, ...host } = auth.host
+    return { kind: 'host', ...host, deadlineMs }
+  }
   if (!auth?.jwt) return { kind: 'development' }
   const { algorithms, secret, publicKeyFile, keys, jwks, issuer, audience, userClaim, labels } = auth.jwt
   return {

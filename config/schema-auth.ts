@@ -2,7 +2,7 @@
 // auth-checks.ts.
 import { z } from 'zod'
 import { LABELS_MAX } from '../protocols/link/frames.ts'
-import { duration, fileName, secret, text } from './schema-values.ts'
+import { count, duration, fileName, name, secret, text } from './schema-values.ts'
 
 const JWT_ALGORITHMS = [
   ...['HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
@@ -69,6 +69,20 @@ const jwt = z.strictObject({
   }).prefault('5s'),
 })
 
+const host = z.strictObject({
+  service: name('The service whose actors know who players are. Players reach it by routes that are written only.'),
+  route: text('The route of the calls to them. No client needs it: it goes without `routes`.'),
+  key: name('The name of the actors, which are `login.0`, `login.1` and so on.').default('login'),
+  actors: count('How many there are; one token is always taken to the same one.', 1, 1024).default(16),
+  deadline: duration('How long an answer may take, below `times.handshake`. Without one the login comes back.', {
+    min: '100ms',
+    max: '30s',
+  }).prefault('2s'),
+  underWayMax: count('Logins that wait for an answer; what comes beyond is told to come back.', 1, 65_536).default(
+    1024,
+  ),
+})
+
 export const auth = z.strictObject({
   singleLogin: z.enum(['off', 'replace', 'reject']).default('off').meta({
     description:
@@ -77,6 +91,9 @@ export const auth = z.strictObject({
   development: z
     .literal(true)
     .meta({ description: 'Whoever connects is whom they say they are. For development only.' })
+    .optional(),
+  host: host
+    .meta({ description: "Logins are answered by a host's actor, in whatever way it knows players." })
     .optional(),
   jwt: jwt.meta({ description: 'Logins are JSON Web Tokens.' }).optional(),
 })

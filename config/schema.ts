@@ -111,7 +111,8 @@ const service = z.strictObject({
   canary: canary.optional(),
   policies: servicePolicies.optional(),
   routes: z.array(serviceRoute).default([]).meta({
-    description: 'Its routes, as under `routes`, tried after those. Without any route at all: `<service>.*`.',
+    description:
+      'Its routes, as under `routes`, tried after those. Without any route at all: `<service>.*`, but for the service of `auth.host`.',
   }),
 })
 

@@ -121,7 +121,18 @@ export type RouteSettings = {
   policies?: PolicySet
 }
 
-export type AuthSettings = { kind: 'development' } | JwtSettings
+export type AuthSettings = { kind: 'development' } | JwtSettings | HostLoginSettings
+
+/** Tokens go to actors `key.0`, `key.1` ... of a service. */
+export type HostLoginSettings = {
+  kind: 'host'
+  service: string
+  route: string
+  key: string
+  actors: number
+  deadlineMs: number
+  underWayMax: number
+}
 
 export type JwtSettings = {
   kind: 'jwt'

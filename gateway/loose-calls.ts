@@ -166,6 +166,12 @@ export class LooseCalls {
     return pipeline.judge(judgement, now)
   }
 
+  /** A call of the gateway itself, about somebody whom it does not know yet. */
+  ask(a: LinkLoose, caller: LooseCaller, now: number): void {
+    if (this.#gateway.services.has(a.service)) this.#send(a, undefined, caller, undefined, 'first', now)
+    else caller.looseReplied(a.request, code.no_service, EMPTY, 0)
+  }
+
   /** A call of a host's actor to another actor. */
   fromHost(link: Link, a: LinkLoose, now: number): void {
     if (this.#gateway.services.has(a.service)) this.#send(a, link, link, undefined, 'first', now)
@@ -204,7 +210,7 @@ export class LooseCalls {
     }
     const deadlineMs = Math.min(a.deadlineMs === 0 ? DEADLINE_DEFAULT_MS : a.deadlineMs, DEADLINE_MAX_MS)
     const endsAt = now + deadlineMs
-    const client = hashName(from === undefined ? a.user : a.session)
+    const client = hashName(from === undefined ? a.user || a.address : a.session)
     // The payload is lent for the call only.
     const again =
       attempt === 'first' && rule?.calls?.isIdempotent

@@ -51,7 +51,8 @@ function print(text: string, about: object, flags: TokenFlags): void {
   else printLine(text)
 }
 
-function configuredSigning(auth: Extract<AuthSettings, { kind: 'jwt' }>): Signing {
+function configuredSigning(auth: Exclude<AuthSettings, { kind: 'development' }>): Signing {
+  if (auth.kind === 'host') throw usage(`tokens are what the service ${auth.service} accepts: only it can make one`)
   const algorithm = auth.algorithms.find((algorithm) => algorithm.startsWith('HS'))
   if (auth.secret === undefined || algorithm === undefined) {
     throw usage('the configuration accepts public-key tokens only: whoever holds the private key has to sign')

@@ -9,15 +9,13 @@ import { createLocalJWKSet } from 'jose/jwks/local'
 import { jwtVerify } from 'jose/jwt/verify'
 import { readKeySet } from '../../config/key-sets.ts'
 import type { JwtSettings } from '../../config/settings.ts'
-import { code } from '../../protocols/codes.ts'
-import { LABELS_MAX, type Labels } from '../../protocols/link/frames.ts'
+import { LABELS_MAX } from '../../protocols/link/frames.ts'
 import { NAME_BYTES_MAX } from '../../protocols/wire/lane-frames.ts'
 import type { Authenticator, LoginResult } from '../seams.ts'
-import { tokenText, unauthenticated } from './login-token.ts'
+import { isUserName, labelsOf, loginFailed, tokenText, unauthenticated } from './login-token.ts'
 import { type FindKey, KeysAway, RemoteKeySet, type Warn } from './remote-key-set.ts'
 
 const required = unauthenticated('a token is required')
-const failed: LoginResult = { ok: false, code: code.login_failed, text: 'the login failed; try again' }
 
 export class JwtAuthenticator implements Authenticator {
   readonly #settings: JwtSettings
@@ -42,7 +40,7 @@ export class JwtAuthenticator implements Authenticator {
   login(token: Uint8Array, _address: string, done: (result: LoginResult) => void): void {
     const text = tokenText(token)
     const verified = text === undefined || text === '' ? Promise.resolve(required) : this.#verify(text)
-    verified.then(done, () => done(failed))
+    verified.then(done, () => done(loginFailed))
   }
 
   async #verify(text: string): Promise<LoginResult> {
@@ -52,12 +50,12 @@ export class JwtAuthenticator implements Authenticator {
       const options = { algorithms, issuer, audience, clockTolerance: clockToleranceMs / 1000 }
       payload = (await jwtVerify(text, this.#keyOf, options)).payload
     } catch (error) {
-      if (error instanceof KeysAway) return failed
+      if (error instanceof KeysAway) return loginFailed
       if (error instanceof errors.JOSEError) return unauthenticated(reasonOf(error))
       throw error
     }
     const user = payload[userClaim]
-    if (typeof user !== 'string' || user === '' || Buffer.byteLength(user) > NAME_BYTES_MAX) {
+    if (!isUserName(user)) {
       return unauthenticated(`the token has no usable claim ${userClaim}`)
     }
     const labels = labelsOf(payload['labels'])
@@ -83,20 +81,6 @@ function reasonOf(error: errors.JOSEError): string {
   if (error instanceof errors.JWTExpired) return 'the token has expired'
   if (error instanceof errors.JWTClaimValidationFailed) return `the claim ${error.claim} of the token is not accepted`
   return 'the token is not valid'
-}
-
-function labelsOf(claim: unknown): Labels | undefined {
-  const labels: Labels = Object.create(null)
-  if (claim === undefined) return labels
-  if (typeof claim !== 'object' || claim === null || Array.isArray(claim)) return undefined
-  const entries = Object.entries(claim)
-  if (entries.length > LABELS_MAX) return undefined
-  for (const [name, value] of entries) {
-    if (typeof value !== 'string') return undefined
-    if (Buffer.byteLength(name) > NAME_BYTES_MAX || Buffer.byteLength(value) > NAME_BYTES_MAX) return undefined
-    labels[name] = value
-  }
-  return labels
 }
 
 /** How the key of a token is found: the secret; or by its `kid`, in the key set, or the one that is for all others. */

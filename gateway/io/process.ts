@@ -374,7 +374,11 @@ class GatewayProcess implements RunningGateway {
   }
 
   #makeAuthenticator({ auth }: Settings): Authenticator {
-    return authenticatorOf(auth, (what, error) => this.#logFile.log.warn({ err: error }, what))
+    const warn = (what: string, error: Error) => this.#logFile.log.warn({ err: error }, what)
+    return authenticatorOf(auth, warn, (call, caller) => {
+      this.gateway.looseCalls.ask(call, caller, monotonicNow())
+      this.#loop.poke()
+    })
   }
 
   /** Told at the start, and again when it is another one. */

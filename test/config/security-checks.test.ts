@@ -114,6 +114,24 @@ t.test('one kind of login, and what it needs', async (t) => {
   t.match(jwt('algorithms: [none]'), [/algorithms\[0\]: is not a value that may stand here/])
 })
 
+t.test('logins by a host: a service that is there, in time, by a route of its own', async (t) => {
+  const host = (keys: string, more = '') => complaints(`auth: { host: { ${keys} } }\n${more}`)
+  t.same(host('service: arena, route: accounts.login'), [])
+  t.match(host('service: arema, route: accounts.login'), [
+    /^f:2:\d+: auth\.host\.service: no such service is declared; got arema.*arena/,
+  ])
+  t.match(host('service: arena'), [/auth\.host\.route: is missing/])
+  t.match(host('service: arena, route: a.b, deadline: 10s'), [
+    /auth\.host\.deadline: the handshake would end before the answer is there; got 10s; expected below 10s/,
+  ])
+  t.match(host('service: arena, route: arena.login', 'routes: [{ match: arena.*, service: arena }]'), [
+    /warning: .*auth\.host\.route: players can call it too, by the route `arena\.\*`/,
+  ])
+  t.match(complaints('auth: { development: true, host: { service: arena, route: a.b } }'), [
+    /auth\.development: there is a `host` block as well; expected one kind of login/,
+  ])
+})
+
 t.test('public keys of tokens: by kid, from a key set, and for the algorithms that are accepted', async (t) => {
   const jwt = (keys: string, algorithms = 'EdDSA') =>
     complaints(`auth: { jwt: { algorithms: [${algorithms}], ${keys} } }`)

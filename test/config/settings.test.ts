@@ -136,6 +136,11 @@ auth: { jwt: { algorithms: [EdDSA], keys: [{ kid: a, file: keys/accounts.pem }],
 `
   const settings = load(text)
   t.same(load(stringify(redactedConfig(settings))), settings)
+  const byHost = load(
+    'services: { arena: }\nauth: { singleLogin: reject, host: { service: arena, route: a.b, deadline: 1s } }',
+  )
+  t.same(load(stringify(redactedConfig(byHost))), byHost)
+  t.same(byHost.routes, [], 'what answers logins has no route for players that nobody wrote')
   t.same(load(stringify(redactedConfig(loadSettings(undefined, {}).settings!))), loadSettings(undefined, {}).settings)
 })
 

@@ -1,9 +1,10 @@
 // Authority that ends in mid-session (T2), with both SDKs and a gateway on real sockets: it is renewed, it is not, or
-// somebody else's token comes.
+// somebody else's token comes. And logins that a host answers.
 import { SignJWT } from 'jose'
 import t, { type Test } from 'tap'
 import type { Client, Token } from '../../sdk/client/client.ts'
 import { connect, json } from '../../sdk/client/index.ts'
+import { Refusal, service, startHost } from '../../sdk/host/index.ts'
 import { eventually, portOf, started, testSettings } from '../gateway/io/started.ts'
 import { echoHost, next, Talker } from './stage.ts'
 
@@ -104,4 +105,90 @@ t.test('T2: a token of another user, or one that is not good, ends the session',
     t.match(await next(client, 'ended'), { name: 'unauthenticated' })
     t.equal(asked, 2)
   }
+})
+
+/** A host whose accounts know ann by her password, and a gateway that asks them. */
+async function byHost(t: Test, deadlineMs = 2000) {
+  const asked: unknown[] = []
+  const held: (() => void)[] = []
+  const accounts = service('accounts', {
+    keys: 'any',
+    routes: {
+      'accounts.login': async (ctx, payload) => {
+        const { token, address } = payload as { token: string; address: string }
+        asked.push({ token, address, user: ctx.user })
+        if (token === 'slow') await new Promise<void>((resolve) => held.push(resolve))
+        if (token === 'broken') throw new Error('the database is away')
+        if (token === 'nonsense') return { name: 'ann' }
+        if (token !== 'open sesame') throw new Refusal('nobody by that name')
+        return { user: 'ann', labels: { track: 'beta' }, until: Date.now() + 60_000 }
+      },
+    },
+  })
+  const arena = service('arena', { keys: 'any', routes: { 'arena.who': (ctx) => [ctx.user, ctx.labels] } })
+  const host = await startHost({ name: 'local', listen: '127.0.0.1:0', services: [accounts, arena], codec: json })
+  const release = () => {
+    for (const answer of held.splice(0)) answer()
+  }
+  t.teardown(() => {
+    release()
+    return host.close()
+  })
+  const settings = testSettings(t, host.address, (s) => {
+    s.services = ['accounts', 'arena'].map((name) => ({ ...s.services[0], name, keys: 'any' as const }))
+    const actors = { key: 'login', actors: 4, underWayMax: 64 }
+    s.auth = { kind: 'host', service: 'accounts', route: 'accounts.login', ...actors, deadlineMs }
+  })
+  const running = await started(t, settings)
+  const player = (token: () => string): Client => {
+    const gateways = [`tcp://127.0.0.1:${portOf(running, 'tcp')}?security=none`]
+    const client = connect({ gateways, token, codec: json, backoffBaseMs: 5, backoffMaxMs: 50 })
+    t.teardown(() => client.close({ timeoutMs: 0 }))
+    return client
+  }
+  return { asked, host, release, running, player }
+}
+
+t.test('a host says who somebody is, and its labels are there for actors and policies', async (t) => {
+  const { asked, player } = await byHost(t)
+  const client = player(() => 'open sesame')
+  t.same(await client.actor('arena', 'lobby').call('arena.who', null), ['ann', { track: 'beta' }])
+  t.same(asked, [{ token: 'open sesame', address: '127.0.0.1', user: '' }])
+  t.equal(client.user, 'ann')
+})
+
+t.test('whom the host refuses, or of whom it says nothing that can be read, is not let in', async (t) => {
+  const { player } = await byHost(t)
+  for (const token of ['guess', 'nonsense', '']) {
+    t.match(
+      await next(
+        player(() => token),
+        'ended',
+      ),
+      { name: 'unauthenticated' },
+      token,
+    )
+  }
+})
+
+t.test('a host that is broken, silent or gone lets nobody in, and who waits gets in when it is back', async (t) => {
+  const { host, release, player, running } = await byHost(t, 200)
+  for (const token of ['broken', 'slow']) {
+    let shown = token
+    const client = player(() => shown)
+    t.match(await next(client, 'disconnected'), { name: 'login_failed' }, token)
+    shown = 'open sesame'
+    await client.ready()
+    t.equal(client.user, 'ann')
+  }
+  release()
+  await host.close()
+  await eventually(() => !running.gateway.readiness().ready, 'the host to be gone')
+  t.match(
+    await next(
+      player(() => 'open sesame'),
+      'disconnected',
+    ),
+    { name: 'login_failed' },
+  )
 })

@@ -16,7 +16,11 @@ const bytes = (text: string) => new TextEncoder().encode(text)
 
 const login = (settings: AuthSettings, token: string | Uint8Array) =>
   new Promise<LoginResult>((resolve) => {
-    authenticatorOf(settings, t.fail).login(typeof token === 'string' ? bytes(token) : token, '127.0.0.1', resolve)
+    authenticatorOf(settings, t.fail, () => t.fail('asked')).login(
+      typeof token === 'string' ? bytes(token) : token,
+      '127.0.0.1',
+      resolve,
+    )
   })
 
 const signed = (payload: JWTPayload, key: Parameters<SignJWT['sign']>[0] = bytes(SECRET), alg = 'HS256') =>
@@ -85,16 +89,25 @@ t.test('public keys: a file in PEM; its text is never taken as a secret', async 
   const other = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey
   t.match(await login(es256, await signed({ sub: 'ada' }, other, 'ES256')), refused)
   t.match(await login(es256, await signed({ sub: 'ada' }, bytes(pem), 'HS256')), refused)
-  t.throws(() => authenticatorOf({ ...es256, algorithms: ['ES256', 'HS256'] }, t.fail), /HS algorithms cannot be used/)
-  t.throws(() => authenticatorOf({ ...es256, publicKeyFile: '/nowhere.pem' }, t.fail), /cannot be read \(ENOENT\)/)
+  t.throws(
+    () => authenticatorOf({ ...es256, algorithms: ['ES256', 'HS256'] }, t.fail, () => t.fail('asked')),
+    /HS algorithms cannot be used/,
+  )
+  t.throws(
+    () => authenticatorOf({ ...es256, publicKeyFile: '/nowhere.pem' }, t.fail, () => t.fail('asked')),
+    /cannot be read \(ENOENT\)/,
+  )
   fs.writeFileSync(publicKeyFile, 'nonsense')
-  t.throws(() => authenticatorOf(es256, t.fail), /does not hold a public key in PEM/)
+  t.throws(() => authenticatorOf(es256, t.fail, () => t.fail('asked')), /does not hold a public key in PEM/)
 })
 
 t.test('a secret serves HS algorithms only, and something must be configured', async (t) => {
-  t.throws(() => authenticatorOf({ ...hs256, algorithms: ['RS256'] }, t.fail), /only HS256/)
-  t.throws(() => authenticatorOf({ ...hs256, secret: undefined }, t.fail), /need a secret or a public key file/)
-  t.throws(() => authenticatorOf({ ...hs256, algorithms: [] }, t.fail), /no algorithms/)
+  t.throws(() => authenticatorOf({ ...hs256, algorithms: ['RS256'] }, t.fail, () => t.fail('asked')), /only HS256/)
+  t.throws(
+    () => authenticatorOf({ ...hs256, secret: undefined }, t.fail, () => t.fail('asked')),
+    /need a secret or a public key file/,
+  )
+  t.throws(() => authenticatorOf({ ...hs256, algorithms: [] }, t.fail, () => t.fail('asked')), /no algorithms/)
 })
 
 t.test('what goes wrong without being the fault of the token comes back', async (t) => {
