@@ -47,7 +47,7 @@ t.test('completion in bash offers what may stand there', async (t) => {
   t.same(offers('ses'), ['session'])
   t.same(offers('c'), ['check', 'config', 'completion'])
   t.same(offers('config', 'd'), ['default', 'docs', 'dump', 'diff'])
-  t.same(offers('session', ''), ['list'])
+  t.same(offers('session', ''), ['list', 'kick'])
   t.same(offers('completion', ''), ['bash', 'zsh', 'fish'])
   t.same(offers('token', '--us'), ['--user', '--user-claim'])
   t.same(offers('session', 'list', '--j'), ['--json'])
