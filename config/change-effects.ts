@@ -125,6 +125,13 @@ export const effectRows: readonly Row[] = [
     effect: 'new connections and requests',
   },
   {
+    keys: '`admission.logins`',
+    pattern: /^admission\.logins\b/,
+    touches: 'newcomers',
+    effect: 'the next token that is shown; what was counted stays',
+  },
+  restart('`store`', /^store\b/, 'gateways count together there'),
+  {
     keys: '`admission`',
     pattern: /^admission\b/,
     touches: 'newcomers',

@@ -96,6 +96,7 @@ function secretChanges(before: Settings, after: Settings): Change[] {
   const secrets: [path: string, old: string | undefined, now: string | undefined][] = [
     ['auth.jwt.secret', secretOf(before), secretOf(after)],
     ['linkKey', before.linkKey, after.linkKey],
+    ['store.redis.url', before.store?.redis.url, after.store?.redis.url],
     ['admin.token', before.admin.token, after.admin.token],
   ]
   for (const [path, old, now] of secrets) {

@@ -35,6 +35,7 @@ export function redactedConfig(settings: Settings): PlainConfig {
     routes: settings.routes.map(routeConfig),
     policies: plainGatewayPolicies(settings.policies ?? {}),
     admission: settings.admission && admissionConfig(settings.admission),
+    store: settings.store && { redis: { ...settings.store.redis, url: REDACTED } },
     auth: present({ singleLogin: settings.singleLogin, ...authConfig(auth) }),
     ticketKeys: settings.ticketKeys && present(hidden(settings.ticketKeys, 'next', 'current', 'previous')),
     noise: settings.noise && present(settings.noise),
@@ -137,7 +138,7 @@ function httpConfig(http: HttpSettings): PlainConfig {
   }
 }
 
-function admissionConfig({ limits, lists }: NonNullable<Settings['admission']>): PlainConfig {
+function admissionConfig({ limits, lists, logins }: NonNullable<Settings['admission']>): PlainConfig {
   const { isObserved, perAddress, perNetwork, rate } = limits
   return present({
     mode: isObserved ? 'observe' : 'enforce',
@@ -148,6 +149,12 @@ function admissionConfig({ limits, lists }: NonNullable<Settings['admission']>):
     connectionsPerAddress: perAddress === Infinity ? undefined : perAddress,
     connectionsPerNetwork: perNetwork === Infinity ? undefined : perNetwork,
     connectionRate: rate && formatRate(rate),
+    logins:
+      logins &&
+      present({
+        perAddress: logins.perAddress && formatRate(logins.perAddress),
+        perUser: logins.perUser && formatRate(logins.perUser),
+      }),
   })
 }
 

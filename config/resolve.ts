@@ -30,6 +30,7 @@ export function resolveSettings(config: Config, directory: string): Settings {
     routes: routeSettings(config, file),
     policies: gatewayPolicySet(config.policies, file),
     admission: admissionSettings(config, file),
+    store: config.store,
     auth: authSettings(config, file),
     singleLogin: config.auth?.singleLogin === 'off' ? undefined : config.auth?.singleLogin,
     ticketKeys: config.ticketKeys,
@@ -84,6 +85,7 @@ function admissionSettings({ admission }: Config, file: FileOf): Settings['admis
       rate: admission.connectionRate,
     },
     lists: { allow, allowFile: allowFile && file(allowFile), deny, denyFile: denyFile && file(denyFile) },
+    logins: admission.logins,
   }
 }
 

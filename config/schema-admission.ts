@@ -2,7 +2,7 @@
 import { z } from 'zod'
 import { readNetwork } from './networks.ts'
 import { shown } from './problems.ts'
-import { count, fileName, type IssueParams, rate } from './schema-values.ts'
+import { count, fileName, type IssueParams, rate, secret, text } from './schema-values.ts'
 
 function network() {
   return z.string().superRefine((written, ctx) => {
@@ -43,8 +43,35 @@ export const admission = z
       1_000_000,
     ).optional(),
     connectionRate: rate('New connections of one IPv4 address, or one IPv6 /64. Default: no limit.').optional(),
+    logins: z
+      .strictObject({
+        perAddress: rate(
+          'Tokens shown by one IPv4 address, or one IPv6 /64, good or bad, as in `10/min burst 10`. Default: no limit.',
+        ).optional(),
+        perUser: rate('Good tokens shown of one user. Default: no limit.').optional(),
+      })
+      .meta({ description: 'How often somebody may try to log in; counted by all gateways where there is a `store`.' })
+      .optional(),
   })
   .meta({ description: 'Who may connect, judged by address before anything is read.' })
+
+const STORE_URL = /^rediss?:\/\/\S+$/
+
+export const store = z.strictObject({
+  redis: z
+    .strictObject({
+      url: secret('`redis://user:password@host:6379/0`, or `rediss://` for TLS.').superRefine((written, ctx) => {
+        if (STORE_URL.test(written)) return
+        const complaint = { what: 'is not the URL of a store', expected: 'redis://host:port or rediss://host:port' }
+        const params: IssueParams = { complaint }
+        ctx.addIssue({ code: 'custom', message: complaint.what, params, input: written })
+      }),
+      keyPrefix: text('What its keys begin with.', /^\S{1,64}$/, 'at most 64 letters without a space').default(
+        'skewer:',
+      ),
+    })
+    .meta({ description: 'Where it is.' }),
+})
 
 const inFront = (says: string) =>
   z.strictObject({ from: networks('The networks of what stands in front.').min(1) }).meta({ description: says })

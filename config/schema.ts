@@ -19,7 +19,7 @@ import {
   size,
   text,
 } from './schema-values.ts'
-import { admission, forwarded, proxyProtocol } from './schema-admission.ts'
+import { admission, forwarded, proxyProtocol, store } from './schema-admission.ts'
 import { calls, canary, concurrency, hostBreaker, routeBreaker, serviceBreaker } from './schema-guards.ts'
 import { gatewayPolicies, listenerPolicies, routePolicies, servicePolicies } from './schema-policies.ts'
 
@@ -287,6 +287,10 @@ export const configSchema = z.strictObject({
     .meta({ description: 'Which messages go to which service, and within what limits.' }),
   policies: gatewayPolicies.prefault({}),
   admission: admission.optional(),
+  store: store.optional().meta({
+    description:
+      'Redis or Valkey, in which gateways count together. Nobody waits for it. Default: each counts by itself.',
+  }),
   auth: auth.optional().meta({ description: 'Who may log in; one of the kinds below. Default: development.' }),
   ticketKeys: ticketKeys.optional().meta({
     description: 'What seals tickets: the same keys on all gateways. Default: keys of its own in `stateDir` (T3).',

@@ -3,6 +3,7 @@
 import type { AdmissionSettings } from '../policies/admission.ts'
 import type { CircuitBreakerSettings } from '../policies/circuit-breaker.ts'
 import type { ConcurrencySettings } from '../policies/concurrency-limit.ts'
+import type { LoginLimitSettings } from '../policies/login-limits.ts'
 
 import type { KcpSettings } from '../protocols/kcp/settings.ts'
 import type { PolicySet } from '../policies/compile.ts'
@@ -52,6 +53,9 @@ export type HttpSettings = {
 }
 
 /** Networks as written, and files of more. */
+/** `url` is secret: a password may stand in it. */
+export type StoreSettings = { readonly redis: { readonly url: string; readonly keyPrefix: string } }
+
 export type AdmissionListSettings = {
   readonly allow: readonly string[]
   readonly allowFile?: string
@@ -221,7 +225,13 @@ export type Settings = {
   auth: AuthSettings
   /** T4: what becomes of a user's second session. */
   singleLogin?: 'replace' | 'reject'
-  admission?: { readonly limits: AdmissionSettings; readonly lists: AdmissionListSettings }
+  admission?: {
+    readonly limits: AdmissionSettings
+    readonly lists: AdmissionListSettings
+    readonly logins?: LoginLimitSettings
+  }
+  /** What gateways share; absent: each counts by itself. */
+  store?: StoreSettings
   /** Absent: the gateway keeps keys of its own in `stateDir` (T3). */
   ticketKeys?: TicketKeySettings
   stateDir: string

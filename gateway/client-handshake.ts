@@ -108,7 +108,7 @@ export class ClientHandshake implements Expiring {
     const { env } = this.#gateway
     if (connection.state !== clientState.checking) return
     if (!result.ok) {
-      this.#refuse(result.code, result.text)
+      this.#refuse(result.code, result.text, result.retryMs)
       return
     }
     if (result.user === '' || encoder.encode(result.user).length > NAME_BYTES_MAX) {
@@ -219,10 +219,10 @@ export class ClientHandshake implements Expiring {
   }
 
   /** Refuses a login or resume; false, for frame handlers to return. */
-  #refuse(why: number, text: string): false {
+  #refuse(why: number, text: string, retryMs?: number): false {
     const { env } = this.#gateway
     env.observe({ event: 'login_refused', address: this.#connection.outlet.carrier.address, code: why, text })
-    this.#connection.close(why, text.slice(0, 80))
+    this.#connection.close(why, text.slice(0, 80), retryMs)
     return false
   }
 
@@ -271,7 +271,7 @@ export class ClientHandshake implements Expiring {
     this.#isReauthenticating = false
     if (connection.state !== clientState.open) return
     if (!result.ok) {
-      this.#refuse(result.code, result.text)
+      this.#refuse(result.code, result.text, result.retryMs)
       return
     }
     if (result.user !== connection.session!.user) {

@@ -50,7 +50,8 @@ export interface Entrance {
 
 export type LoginResult =
   | { ok: true; user: string; labels: Record<string, string>; untilWallMs?: number }
-  | { ok: false; code: number; text: string }
+  /** `retryMs`: a hint when another try makes sense. */
+  | { ok: false; code: number; text: string; retryMs?: number }
 
 export interface Authenticator {
   /** Checks a token; calls back once, now or later (never throws). */

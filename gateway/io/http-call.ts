@@ -162,8 +162,9 @@ class HttpCall implements LooseCaller, BodySink {
       return
     }
     const { exchange } = this.#over()
-    if (this.#isRead) exchange.problem(verdict.code, { detail: verdict.text })
-    else exchange.cutOff(verdict.code, { detail: verdict.text })
+    const says = { detail: verdict.text, retryMs: verdict.retryMs }
+    if (this.#isRead) exchange.problem(verdict.code, says)
+    else exchange.cutOff(verdict.code, says)
   }
 
   #allow(verdict: Verdict): void {

@@ -31,6 +31,13 @@ export class IoCounters {
   requestsUnreadable = 0
   /** Connections refused by admission, and those that `observe` let in, by reason. */
   readonly admission = { refused: byReason(), observed: byReason() }
+  /** Logins refused for being too many, and those that `observe` let in, by what they were counted by. */
+  readonly loginsLimited = { refused: { address: 0, user: 0 }, observed: { address: 0, user: 0 } }
+  /** Whether the shared store answers: 1 or 0; undefined: there is none. */
+  storeUp: number | undefined = undefined
+  /** Counts that the store failed at, and those that were not sent: it was away, or too many were under way. */
+  storeErrors = 0
+  storeMissed = 0
   /** Trusted proxies that sent no PROXY header, or none in time. */
   proxyHeadersBad = 0
   linksOpened = 0

@@ -10,7 +10,7 @@ import type { Settings } from '../../config/settings.ts'
 import { code } from '../../protocols/codes.ts'
 import type { ReloadTrigger } from '../events.ts'
 import { Gateway } from '../gateway.ts'
-import { LogFile, type LogTarget } from '../observe/log.ts'
+import { LogFile, type LogTarget, storeTeller } from '../observe/log.ts'
 import { Metrics } from '../observe/metrics.ts'
 import { Observer } from '../observe/observer.ts'
 import type { Authenticator, GatewayEnvironment } from '../seams.ts'
@@ -28,6 +28,7 @@ import { connectionsFor, openFilesMax } from './file-limit.ts'
 import { type HttpHome, OpenCalls } from './http-door.ts'
 import { IoCounters } from './io-counters.ts'
 import { ownKeys } from './key-file.ts'
+import { behindLoginLimits, LoginDesk } from './login-desk.ts'
 import { LinkDialer } from './link-dialer.ts'
 import { type ListenerAddress, Listeners } from './listeners.ts'
 import { Loop, monotonicNow } from './loop.ts'
@@ -35,7 +36,7 @@ import { NoiseIdentity } from './noise-identity.ts'
 import { PressureSampler } from './pressure-sampler.ts'
 import { ProcessSampler } from './process-sample.ts'
 import { Reload, type ReloadHome, type ReloadOutcome } from './reload.ts'
-import { type KeyRing, KeyRingSealer, keyRing } from './sealer.ts'
+import { KeyRingSealer, ringOf } from './sealer.ts'
 import { LINGER_MS, OpenCarriers } from './stream-carrier.ts'
 import type { Listener, ListenerHome } from './tcp-listener.ts'
 import { TokenVerdicts } from './token-verdicts.ts'
@@ -117,11 +118,15 @@ class GatewayProcess implements RunningGateway {
   readonly #doorkeeper: Doorkeeper
   readonly #home: ListenerHome
   /** The configured one, behind which users that are banned do not get. */
-  readonly #doorAuthenticator = behindBans(
-    () => this.#authenticator,
-    (user) => this.#bans.hasUser(user),
-    () => this.#loop.poke(),
+  readonly #doorAuthenticator = behindLoginLimits(
+    () => this.#loginDesk,
+    behindBans(
+      () => this.#authenticator,
+      (user) => this.#bans.hasUser(user),
+      () => this.#loop.poke(),
+    ),
   )
+  readonly #loginDesk: LoginDesk
   readonly #verdicts = new TokenVerdicts(() => this.#doorAuthenticator)
   readonly #openCalls = new OpenCalls()
   readonly #listeners: Listeners
@@ -163,6 +168,8 @@ class GatewayProcess implements RunningGateway {
     this.#bans = new KeptBans(settings.stateDir, (what, error) => this.#logFile.log.warn({ err: error }, what))
     const [lo, hi] = new Int32Array(new Uint8Array(randomBytes(8)).buffer)
     this.#doorkeeper = new Doorkeeper(settings, this.#bans, { lo, hi }, this.#io, this.#observer.observe)
+    const toldStore = storeTeller(this.#logFile.log)
+    this.#loginDesk = new LoginDesk(settings, { lo, hi }, this.#io, monotonicNow, toldStore)
     this.gateway = new Gateway(settings, this.#environment())
     this.#home = {
       now: monotonicNow,
@@ -204,6 +211,7 @@ class GatewayProcess implements RunningGateway {
     const { log } = this.#logFile
     await this.#listeners.listen()
     this.#authenticator.begin?.()
+    this.#loginDesk.begin()
     for (const view of this.#listeners.views()) {
       log.info(view, 'listening')
       if (view.transport === 'udp' && view.security === 'none') log.warn({ name: view.name }, PLAIN_KCP)
@@ -286,6 +294,7 @@ class GatewayProcess implements RunningGateway {
       this.#sealer.reload(ring)
       swapNoise()
       swapAdmission()
+      this.#loginDesk.use(settings)
       this.#logPublicKey()
       this.#hasOwnKeys ||= settings.ticketKeys === undefined
       this.#home.budget.connectionsMax = this.#connectionsMax(settings)
@@ -332,6 +341,7 @@ class GatewayProcess implements RunningGateway {
     this.#listeners.stop()
     this.#dialer.stop()
     this.#authenticator.end?.()
+    this.#loginDesk.end()
     for (const connection of [...this.gateway.connections]) connection.close(code.going_away, 'the gateway ends')
     for (const link of [...this.gateway.links]) link.close(code.going_away, 'the gateway ends', now)
     this.gateway.flush(now)
@@ -481,13 +491,6 @@ class GatewayProcess implements RunningGateway {
     }
     globalThis.process.on('uncaughtException', died).on('unhandledRejection', died)
   }
-}
-
-/** T3: what tickets are sealed and opened with. Keys of the gateway's own open what they have sealed as long as it runs. */
-function ringOf({ ticketKeys, stateDir }: Settings, hasOwnKeys: boolean): KeyRing {
-  if (ticketKeys === undefined) return keyRing(ownKeys(stateDir))
-  const ring = keyRing(ticketKeys)
-  return hasOwnKeys ? { current: ring.current, keys: [...ring.keys, ...keyRing(ownKeys(stateDir)).keys] } : ring
 }
 
 function packageVersion(): string {

@@ -52,6 +52,12 @@ export class LogFile {
   }
 }
 
+/** Says in the log that the shared store answers, or does not. */
+export const storeTeller = (log: Log) => (isUp: boolean, error: Error | undefined) => {
+  if (isUp) log.info('the shared store answers')
+  else log.warn({ err: error }, 'the shared store is away: limits hold on this gateway alone')
+}
+
 const isOpen = (file: object): boolean => ((file as { fd?: number }).fd ?? -1) >= 0
 
 const levels: Record<number, [string, 'gray' | 'cyan' | 'green' | 'yellow' | 'red' | 'magenta']> = {

@@ -102,6 +102,29 @@ export class Metrics {
           ),
         ),
     )
+    this.#count(
+      'skewer_logins_limited_total',
+      'Logins refused for being too many, by address or user, or that `mode: observe` let in.',
+      ['by', 'mode'],
+      () =>
+        (['refused', 'observed'] as const).flatMap((kind) =>
+          Object.entries(io.loginsLimited[kind]).map(
+            ([by, count]): Labelled => [{ by, mode: kind === 'refused' ? 'enforce' : 'observe' }, count],
+          ),
+        ),
+    )
+    this.#gauge('skewer_store_up', 'Whether the shared store answers; absent without one.', ['kind'], () =>
+      io.storeUp === undefined ? [] : [[{ kind: 'redis' }, io.storeUp]],
+    )
+    this.#count(
+      'skewer_store_errors_total',
+      'Counts that did not get into the shared store: it failed, or none was sent while it was away or behind.',
+      ['reason'],
+      () => [
+        [{ reason: 'failed' }, io.storeErrors],
+        [{ reason: 'not_sent' }, io.storeMissed],
+      ],
+    )
     this.#cell('skewer_logins_total', 'Sessions begun with a token.', 'logins')
     this.#cell('skewer_resumes_total', 'Sessions gone on with a ticket.', 'resumes')
     this.#count(

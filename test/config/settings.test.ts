@@ -9,6 +9,7 @@ import { initialConfigYaml } from '../../config/default-config.ts'
 import { SYSTEM_CONFIG_FILE, findConfigFile } from '../../config/find-config.ts'
 import { configSchemaJson } from '../../config/json-schema.ts'
 import { newKey, readKey } from '../../config/keys.ts'
+import { compareSettings } from '../../config/compare.ts'
 import { REDACTED, redactedConfig } from '../../config/redacted.ts'
 import { configDocsMarkdown } from '../../config/reference.ts'
 import { loadSettings, loadSettingsText } from '../../config/settings-from-yaml.ts'
@@ -132,6 +133,7 @@ services: { arena: { keys: any, routes: [{ match: a, rate: 5/min, payloadBytesMa
 listeners: [{ transport: websocket, port: 1, path: /x, origins: [https://a] }, { transport: tcp, tls: { certFile: tls/fullchain.pem, keyFile: tls/privkey.pem } }]
 hosts: [{ name: h, address: "127.0.0.1:1", tls: { serverName: s }, labels: { a: b } }]
 times: { keep: 90s, linkFlushDelay: 1ms }
+admission: { logins: { perAddress: 10/min burst 10, perUser: 1/h } }
 auth: { jwt: { algorithms: [EdDSA], keys: [{ kid: a, file: keys/accounts.pem }], jwks: { url: "https://a.example/jwks.json", cooldown: 20s }, audience: game, labels: { track: t } } }
 `
   const settings = load(text)
@@ -142,6 +144,15 @@ auth: { jwt: { algorithms: [EdDSA], keys: [{ kid: a, file: keys/accounts.pem }],
   t.same(load(stringify(redactedConfig(byHost))), byHost)
   t.same(byHost.routes, [], 'what answers logins has no route for players that nobody wrote')
   t.same(load(stringify(redactedConfig(loadSettings(undefined, {}).settings!))), loadSettings(undefined, {}).settings)
+})
+
+t.test('a dump holds no password of a store, and a change of it is seen', async (t) => {
+  const withStore = (url: string) => load(`services: { arena: {} }\nstore: { redis: { url: "${url}" } }\n`)
+  const settings = withStore('redis://me:pass-word@10.0.0.1:6379/1')
+  t.same(redactedConfig(settings).store, { redis: { url: REDACTED, keyPrefix: 'skewer:' } })
+  const changes = compareSettings(settings, withStore('rediss://me:other@10.0.0.1:6379/1'))
+  t.match(changes, [{ path: 'store.redis.url', touches: 'restart' }])
+  t.notOk(JSON.stringify(changes).includes('other@'))
 })
 
 t.test('a dump holds no secret', async (t) => {

@@ -92,9 +92,20 @@ export class ScriptedClient implements FrameSink {
   }
 
   login(user: string): Promise<void> {
+    this.#sendLogin(user)
+    return this.until(() => this.welcome !== undefined, 'WELCOME')
+  }
+
+  /** The same where it may be refused: the code, or undefined. */
+  async tryLogin(user: string): Promise<Close | undefined> {
+    this.#sendLogin(user)
+    await this.until(() => this.welcome !== undefined || this.closedWith !== undefined, 'WELCOME or CLOSE')
+    return this.closedWith
+  }
+
+  #sendLogin(user: string): void {
     writeLogin(this.#writer, { version: 1, token: new TextEncoder().encode(user), agent: 'test' })
     this.flush()
-    return this.until(() => this.welcome !== undefined, 'WELCOME')
   }
 
   attach(service: string, key: string, epoch = 1): Promise<void> {
