@@ -8,6 +8,7 @@ import { Crew } from './crew.ts'
 import { type BenchOptions, optionsOf, type ScenarioName } from './options.ts'
 import { missingRival } from './rival-process.ts'
 import { type Ratio, ratioOf, type Report, type Subject, subjectOf } from './report.ts'
+import { abuse } from './scenarios/abuse.ts'
 import { httpCall, kcpEcho, noiseEcho, push, tcpEcho, tlsEcho, wsEcho } from './scenarios/echo.ts'
 import { idle } from './scenarios/idle.ts'
 import { reload } from './scenarios/reload.ts'
@@ -25,6 +26,7 @@ const scenarios: Record<ScenarioName, Scenario> = {
   idle,
   storm,
   reload,
+  abuse,
 }
 
 export type BenchRun = {

@@ -11,7 +11,7 @@ const START_MS = 30_000
 
 /** A listener beside the two that are always there. */
 export type ExtraListener = 'tls' | 'noise' | 'udp' | 'http'
-export type GatewayChoices = { linkFlushDelayMs?: number; extra?: ExtraListener }
+export type GatewayChoices = { linkFlushDelayMs?: number; extra?: ExtraListener; hasDefaultLimits?: boolean }
 
 /** As the payloads are, and a connection for the whole run. */
 const http = { contentType: 'application/octet-stream', requestsPerConnection: 0 }
@@ -113,12 +113,14 @@ export class GatewayProcess {
         { match: 'echo.*', service: 'echo' },
       ],
       // The limits of a gateway without policies of its own, so high that a generator does not reach them: they are judged.
-      policies: {
-        rateLimits: {
-          messages: { rate: '1000000/s burst 2000000', per: 'session' },
-          bytes: { bytes: '1GiB/s burst 2GiB', per: 'session' },
-        },
-      },
+      policies: this.#choices.hasDefaultLimits
+        ? {}
+        : {
+            rateLimits: {
+              messages: { rate: '1000000/s burst 2000000', per: 'session' },
+              bytes: { bytes: '1GiB/s burst 2GiB', per: 'session' },
+            },
+          },
       times: { linkFlushDelay: `${this.#choices.linkFlushDelayMs ?? 0}ms` },
       auth: { development: true },
       admin: { port: 0 },

@@ -10,6 +10,7 @@ export const scenarioNames = [
   'idle',
   'storm',
   'reload',
+  'abuse',
 ] as const
 export type ScenarioName = (typeof scenarioNames)[number]
 
@@ -66,9 +67,9 @@ const PUSHES_PER_CLIENT = 20
 const STORM_MESSAGES_PER_CLIENT = 10
 
 export function optionsOf(scenario: ScenarioName, given: Partial<BenchOptions>): BenchOptions {
-  const clients = given.clients ?? (scenario === 'idle' ? 1000 : 100)
+  const clients = given.clients ?? (scenario === 'idle' ? 1000 : scenario === 'abuse' ? 500 : 100)
   const perPlayer = clients * STORM_MESSAGES_PER_CLIENT
-  const rates = { push: clients * PUSHES_PER_CLIENT, storm: perPlayer, reload: perPlayer }
+  const rates = { push: clients * PUSHES_PER_CLIENT, storm: perPlayer, reload: perPlayer, abuse: clients * 2 }
   return {
     clients,
     depth: given.depth ?? (scenario.endsWith('-echo') ? 1 : limits.depth.max),

@@ -80,6 +80,12 @@ t.test('reload: the configuration changes under load, and nobody notices', needs
   t.ok(messages > 100, `${messages} messages`)
 })
 
+t.test('abuse: who sends too much is held to the limit, and the others lose nothing', needsProc, async (t) => {
+  const { figures } = (await report(t, ['abuse'])).report.subjects[0]
+  t.ok(figures.calmP99Ms > 0 && figures.abusedP99Ms > 0)
+  t.ok(figures.tcpPerSecond > 500 && figures.websocketPerSecond > 500)
+})
+
 t.test('a rival that is not there is named with its package', async (t) => {
   const empty = [t.testdir({})]
   t.equal(missingRival('haproxy', empty), 'haproxy is missing: apt-get install haproxy')
@@ -91,7 +97,7 @@ t.test('wrong usage is told before anything is started', async (t) => {
   t.match(await bad(), /missing required argument 'scenario'/)
   t.match(
     await bad('tcp-ecko'),
-    /Allowed choices are tcp-echo, ws-echo, tls-echo, noise-echo, kcp-echo, http-call, push, idle, storm, reload/,
+    /Allowed choices are tcp-echo, ws-echo, tls-echo, noise-echo, kcp-echo, http-call, push, idle, storm, reload, abuse/,
   )
   t.match(await bad('tcp-echo', '--payload', '7'), /whole number from 8 to 16384/)
   t.match(await bad('tcp-echo', '--against', 'apache'), /The rivals are nginx, haproxy, raw/)
