@@ -81,8 +81,11 @@ async function run(stage: Stage, options: BenchOptions, way: Way, sends: boolean
 
 async function rivals(stage: Stage, { against, clients }: BenchOptions, { speaks, rival }: Way): Promise<Target[]> {
   if (against.length === 0) return []
-  const module = speaks === 'http' ? '../processes/plain-http-echo.ts' : '../processes/plain-echo.ts'
-  const worker = stage.crew.work('the plain echo', new URL(module, import.meta.url))
+  const module =
+    speaks === 'http'
+      ? new URL('../processes/plain-http-echo.ts', import.meta.url)
+      : new URL('../processes/plain-echo.ts', import.meta.url)
+  const worker = stage.crew.work('the plain echo', module)
   const { port } = await worker.ask<PlainEchoStarted>(
     { kind: 'start', echo: rival.echo } satisfies ToPlainEcho,
     START_MS,
