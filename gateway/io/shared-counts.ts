@@ -46,8 +46,9 @@ export class SharedCounts {
     const redis = new Redis(this.#settings.redis.url, {
       lazyConnect: true,
       enableOfflineQueue: false,
-      maxRetriesPerRequest: 1,
-      // What was sent may have been counted: it is not sent twice.
+      // What was sent may have been counted: it is not sent twice, and fails with its connection. With a retry left it would
+      // wait for ever after a reconnection that worked, and keep its place among those under way.
+      maxRetriesPerRequest: 0,
       autoResendUnfulfilledCommands: false,
       connectTimeout: SILENT_MS,
       socketTimeout: SILENT_MS,

@@ -2,7 +2,9 @@
 import net from 'node:net'
 import t from 'tap'
 import type { Settings } from '../../../config/settings.ts'
+import { IoCounters } from '../../../gateway/io/io-counters.ts'
 import type { RunningGateway } from '../../../gateway/io/process.ts'
+import { SharedCounts } from '../../../gateway/io/shared-counts.ts'
 import { code } from '../../../protocols/codes.ts'
 import { ask, httpGateway } from './http-rig.ts'
 import { overSocket } from './scripted-client.ts'
@@ -90,7 +92,7 @@ const believedThen = (answer: string) => (socket: net.Socket) => {
   socket.on('data', (bytes) => {
     for (const command of bytes.toString('latin1').split(/(?=\*\d+\r\n\$)/)) {
       if (/\$4\r\ninfo/i.test(command)) socket.write('$16\r\nredis_version:7\n\r\n')
-      else if (/\r\n(auth|client)\r\n/i.test(command)) socket.write('+OK\r\n')
+      else if (/\r\n(auth|client|hello)\r\n/i.test(command)) socket.write('+OK\r\n')
       else if (answer !== '') socket.write(answer)
     }
   })
@@ -132,3 +134,26 @@ for (const [what, does] of [...Object.entries(impostors), ['is not there', undef
     t.match(await metricsOf(running), /^skewer_store_up\{kind="redis"\} [01]$/m)
   })
 }
+
+t.test('so many counts are under way with a store that has gone silent, then it is dialled anew', async (t) => {
+  let dialled = 0
+  const port = await impostor(t, (socket) => {
+    dialled++
+    believedThen('')(socket)
+  })
+  const counters = new IoCounters()
+  const told: boolean[] = []
+  const settings = { redis: { url: `redis://127.0.0.1:${port}`, keyPrefix: 'x:' } }
+  const counts = new SharedCounts(settings, counters, (isUp) => told.push(isUp))
+  t.teardown(() => counts.end())
+  const never = () => t.fail('nothing was answered')
+  counts.count('user', 'early', { attempts: 3, seconds: 60 }, never)
+  t.equal(counters.storeMissed, 1, 'it is not dialled yet')
+  counts.begin()
+  await eventually(() => counters.storeUp === 1, 'the store to be believed')
+  for (let i = 0; i < 1000; i++) counts.count('user', `u${i}`, { attempts: 3, seconds: 60 }, never)
+  t.equal(counters.storeMissed, 1 + 1000 - 256)
+  await eventually(() => counters.storeErrors === 256, 'the silence to end')
+  await eventually(() => dialled === 2 && counters.storeUp === 1, 'the second connection')
+  t.same(told, [true, false, true], 'said once for each change')
+})
