@@ -30,6 +30,9 @@ export class Guards implements Expiring {
   ofRule: (Guard | undefined)[] = []
   readonly #gateway: Gateway
   readonly #byName = new Map<string, Guard>()
+  /** The same by the names of hosts and services alone: nothing is put together to look one up. */
+  #hosts = new Map<string, Guard>()
+  #services = new Map<string, Guard>()
   /** Attachments with requests that are open. */
   readonly #open = new Set<Attachment>()
   readonly #sweep = new Deadline(this)
@@ -58,19 +61,19 @@ export class Guards implements Expiring {
       kept.add(fullName)
       return found
     }
-    for (const host of settings.hosts) guard('host', host.name, { breaker: host.breaker })
-    for (const service of settings.services) guard('service', service.name, service)
+    this.#hosts = byName(settings.hosts, (host) => guard('host', host.name, { breaker: host.breaker }))
+    this.#services = byName(settings.services, (service) => guard('service', service.name, service))
     this.ofRule = settings.routes.map((route) => guard('route', `${route.service} ${route.match}`, route))
     for (const name of this.#byName.keys()) if (!kept.has(name)) this.#byName.delete(name)
     this.#isFollowing = this.#byName.size > 0
   }
 
   host(name: string): Guard | undefined {
-    return this.#byName.get(`host ${name}`)
+    return this.#hosts.get(name)
   }
 
   service(name: string): Guard | undefined {
-    return this.#byName.get(`service ${name}`)
+    return this.#services.get(name)
   }
 
   list(now: number): GuardSnapshot[] {
@@ -92,6 +95,10 @@ export class Guards implements Expiring {
   sent(attachment: Attachment, id: number, deadlineMs: number, guard: Guard | undefined, as: Pass, now: number): void {
     if (!this.#isFollowing) return
     const requests = (attachment.requests ??= new OpenRequests())
+    if (requests.count === 0) {
+      requests.ofService = this.service(attachment.service)?.breaker
+      requests.ofHost = this.host(attachment.link!.host.name)?.breaker
+    }
     const lateAt = now + (deadlineMs === 0 ? LATE_MS : deadlineMs)
     if (!requests.add(id, lateAt, guard, as, now)) {
       guard?.giveBack(as)
@@ -118,11 +125,8 @@ export class Guards implements Expiring {
     const client = attachment.session?.number ?? 0
     const isFailed = hasFailed(answer)
     guard?.settled(as, isFailed, latencyMs, client, now)
-    this.service(attachment.service)?.breaker?.recordUnasked(isFailed, latencyMs, client, now)
-    const host = attachment.link?.host
-    if (host !== undefined) {
-      this.host(host.name)?.breaker?.recordUnasked(hasFallenSilent(answer), latencyMs, client, now)
-    }
+    requests.ofService?.recordUnasked(isFailed, latencyMs, client, now)
+    requests.ofHost?.recordUnasked(hasFallenSilent(answer), latencyMs, client, now)
   }
 
   /** Its attachment has ended: what is open is sent again on the next attach, or never. */
@@ -177,6 +181,18 @@ export class Guards implements Expiring {
     if (latencyMs < ATTACH_LATE_MS) guard.giveBack(attachment.passedAs)
     else guard.settled(attachment.passedAs, true, latencyMs, attachment.session?.number ?? 0, now)
   }
+}
+
+function byName<T extends { name: string }>(
+  list: readonly T[],
+  guardOf: (each: T) => Guard | undefined,
+): Map<string, Guard> {
+  const found = new Map<string, Guard>()
+  for (const each of list) {
+    const guard = guardOf(each)
+    if (guard !== undefined) found.set(each.name, guard)
+  }
+  return found
 }
 
 /** Answers that count against service and route: it threw, it came too late, or nobody knows. */

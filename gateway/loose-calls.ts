@@ -149,7 +149,7 @@ export class LooseCalls {
     }
     const { calls } = rule!
     const deadlineMs = calls === undefined ? call.deadlineMs : deadlineOf(calls, call.deadlineMs)
-    if (calls?.isIdempotent) this.#retries.earn(rule!.match, calls.retryBudget)
+    if (calls?.isIdempotent) this.#retries.earn(rule!, calls.retryBudget)
     this.#send({ ...call, key, service: rule!.service, deadlineMs }, undefined, caller, rule, 'first', now)
     return said
   }
@@ -271,7 +271,7 @@ export class LooseCalls {
     for (const open of [...this.#open.values()]) {
       if (open.link !== link) continue
       const { again } = open
-      if (again === undefined || now >= open.endsAt || !this.#retries.take(again.rule.match)) {
+      if (again === undefined || now >= open.endsAt || !this.#retries.take(again.rule)) {
         this.settle(open, code.unknown, EMPTY, now)
         continue
       }

@@ -1,13 +1,16 @@
 // The requests of one attachment that a host has not answered yet: what circuit breakers and concurrency limits are told
 // of. A few parallel arrays, at most as many entries as an end may have open (W4); nothing is looked up by a number that
 // a peer chose but by walking them.
-import type { Pass } from '../policies/circuit-breaker.ts'
+import type { CircuitBreaker, Pass } from '../policies/circuit-breaker.ts'
 import type { Guard } from './guard.ts'
 
 /** W4: an end has at most so many open; what a client opens beyond is not followed. */
 const OPEN_MAX = 64
 
 export class OpenRequests {
+  /** The breakers of the service and host that they go to; looked up whenever the first of some is opened. */
+  ofService: CircuitBreaker | undefined = undefined
+  ofHost: CircuitBreaker | undefined = undefined
   readonly ids: number[] = []
   readonly sentAt: number[] = []
   readonly lateAt: number[] = []

@@ -335,6 +335,22 @@ t.test('a canary whose breaker opens gets no new actor until the operator says s
   t.equal(world.gateway.guards.force('host h9', 'auto', world.now), false)
 })
 
+t.test('a breaker that a reload brings is told of requests on channels that were there before', async (t) => {
+  const { world, host } = worldOf({ breaker })
+  const players = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => new Player(world, host, name))
+  for (const player of players) {
+    player.ask(1)
+    player.answer(1, code.ok)
+  }
+  const { settings } = world.gateway
+  world.gateway.configure({ ...settings, services: [{ ...arena, breaker }] }, world.now)
+  for (const player of players) {
+    player.ask(2)
+    player.answer(2, code.handler_failed)
+  }
+  t.match(guardOf(world, 'service arena'), { state: 'open' })
+})
+
 t.test('what was counted stays over a reload, and goes with the guard', async (t) => {
   const { world, host } = worldOf({ breaker })
   const player = new Player(world, host, 'a')
