@@ -13,7 +13,7 @@ import type { DatagramCounters, DatagramDropReason } from './datagram-counters.t
 import { KcpCarrier, type KcpPath } from './kcp-carrier.ts'
 import type { DatagramEnvironment } from './kcp-carriers.ts'
 import { KcpCarriers } from './kcp-carriers.ts'
-import { NetworkCounts, networkOf } from './network-counts.ts'
+import { addressKey, NetworkCounts } from '../policies/network.ts'
 
 /** Strangers at the same time, in all and of one network. */
 export const STRANGERS_MAX = 1024
@@ -106,7 +106,7 @@ export class PlainKcp {
     datagram: Uint8Array,
     now: number,
   ): DatagramDropReason | undefined {
-    const network = networkOf(ip)
+    const network = addressKey(ip)
     if (this.#networks.of(network) >= STRANGERS_PER_NETWORK) return 'network_full'
     const path = new PlainPath(this, key, ip, port, conv, network)
     const carrier = new KcpCarrier(this.carriers, 'kcp', NO_BINDING, conv >>> 0, this.settings, path)

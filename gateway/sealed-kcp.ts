@@ -20,7 +20,7 @@ import type { DatagramCounters, DatagramDropReason } from './datagram-counters.t
 import { KcpCarrier, type KcpPath } from './kcp-carrier.ts'
 import type { DatagramEnvironment } from './kcp-carriers.ts'
 import { KcpCarriers } from './kcp-carriers.ts'
-import { neighbourhoodOf, networkOf } from './network-counts.ts'
+import { addressKey, networkKey } from '../policies/network.ts'
 
 /** Handshakes that are not confirmed yet, of all addresses that have returned a cookie. */
 export const UNCONFIRMED_MAX = 4096
@@ -159,7 +159,7 @@ export class SealedKcp {
 
   #admit(address: string, now: number): boolean {
     const ip = address.slice(0, address.indexOf(' '))
-    return this.#options.limit.take(networkOf(ip), neighbourhoodOf(ip), HANDSHAKE_RATE, now)
+    return this.#options.limit.take(addressKey(ip), networkKey(ip), HANDSHAKE_RATE, now)
   }
 
   // ---- keys ----

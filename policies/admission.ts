@@ -3,7 +3,7 @@
 // are networks that are kept out for a while; who keeps them says so through `Lists`.
 import { BucketTable } from './bucket-table.ts'
 import { type HashKey, hashText } from './key-hash.ts'
-import { networkOf } from './subject.ts'
+import { addressKey, NetworkCounts, networkKey } from './network.ts'
 
 export type AdmissionSettings = {
   readonly isObserved: boolean
@@ -30,7 +30,7 @@ const RATE_KEYS_MAX = 200_000
 export class Admission {
   settings: AdmissionSettings
   lists: Lists
-  readonly #open = new Map<string, number>()
+  readonly #open = new NetworkCounts()
   readonly #rates = new BucketTable(RATE_KEYS_MAX)
   readonly #hashKey: HashKey
 
@@ -48,10 +48,10 @@ export class Admission {
     const { perAddress, perNetwork, rate } = this.settings
     const listed = this.refusesListed(address)
     if (listed !== undefined) return listed
-    if (perAddress !== Infinity && this.#count(networkOf(address, 32, 64)) >= perAddress) return 'per_address'
-    if (perNetwork !== Infinity && this.#count(networkOf(address, 24, 48)) >= perNetwork) return 'per_network'
+    if (perAddress !== Infinity && this.#open.of(addressKey(address)) >= perAddress) return 'per_address'
+    if (perNetwork !== Infinity && this.#open.of(networkKey(address)) >= perNetwork) return 'per_network'
     if (rate !== undefined) {
-      const { lo, hi } = hashText(this.#hashKey, networkOf(address, 32, 64))
+      const { lo, hi } = hashText(this.#hashKey, addressKey(address))
       const tokenMs = 1000 / rate.perSecond
       if (this.#rates.take(lo, hi, tokenMs, rate.burst * tokenMs, now) > 0) return 'rate'
     }
@@ -68,28 +68,18 @@ export class Admission {
 
   /** One more connection of this address is open. */
   entered(address: string): void {
-    this.#add(networkOf(address, 32, 64), 1)
-    this.#add(networkOf(address, 24, 48), 1)
+    this.#open.add(addressKey(address))
+    this.#open.add(networkKey(address))
   }
 
   /** One that had entered is closed. */
   left(address: string): void {
-    this.#add(networkOf(address, 32, 64), -1)
-    this.#add(networkOf(address, 24, 48), -1)
+    this.#open.take(addressKey(address))
+    this.#open.take(networkKey(address))
   }
 
   /** Addresses and networks that have connections open. */
   get size(): number {
     return this.#open.size
-  }
-
-  #count(name: string): number {
-    return this.#open.get(name) ?? 0
-  }
-
-  #add(name: string, change: number): void {
-    const count = this.#count(name) + change
-    if (count > 0) this.#open.set(name, count)
-    else this.#open.delete(name)
   }
 }

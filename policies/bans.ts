@@ -2,7 +2,7 @@
 // refused at the door and at the login, and does not come back by itself (`banned`). Bounded: past its room the ban that
 // ends first makes room. Monotonic milliseconds; what outlives the
 // process is kept by gateway/io/kept-bans.ts.
-import { networkOf } from './subject.ts'
+import { addressKey } from './network.ts'
 
 export type BanOf = 'address' | 'user'
 export type Ban = { readonly of: BanOf; readonly name: string; readonly until: number; readonly reason: string }
@@ -19,7 +19,7 @@ export class Bans {
 
   /** The name that an address is banned under. */
   static network(address: string): string {
-    return networkOf(address, 32, 64)
+    return addressKey(address)
   }
 
   /** A ban that holds already is only made longer. */

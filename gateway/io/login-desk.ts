@@ -5,7 +5,7 @@ import { createHash } from 'node:crypto'
 import type { Settings } from '../../config/settings.ts'
 import { type LoginKind, LoginLimits, windowOf } from '../../policies/login-limits.ts'
 import type { HashKey } from '../../policies/key-hash.ts'
-import { networkOf } from '../../policies/subject.ts'
+import { addressKey } from '../../policies/network.ts'
 import { code } from '../../protocols/codes.ts'
 import type { Authenticator } from '../seams.ts'
 import type { IoCounters } from './io-counters.ts'
@@ -68,7 +68,7 @@ export function behindLoginLimits(desk: () => LoginDesk, authenticator: Authenti
     ({ ok: false, code: code.rate_limited, text: texts[kind], retryMs }) as const
   return {
     login(token, address, done) {
-      const waitMs = desk().refuses('address', networkOf(address, 32, 64))
+      const waitMs = desk().refuses('address', addressKey(address))
       if (waitMs > 0) {
         done(refusal('address', waitMs))
         return

@@ -5,7 +5,7 @@ import { Bans } from '../../policies/bans.ts'
 import type { PolicySet } from '../../policies/compile.ts'
 import { verdict } from '../../policies/pipeline.ts'
 import type { RateLimitSettings } from '../../policies/rate-limit.ts'
-import { networkOf } from '../../policies/subject.ts'
+import { addressKey, networkKey } from '../../policies/network.ts'
 import { writeLogin } from '../../protocols/client/frames.ts'
 import { code } from '../../protocols/codes.ts'
 import { laneKind, writeOneway, writeSkip, writeUnreliable } from '../../protocols/wire/lane-frames.ts'
@@ -153,14 +153,14 @@ t.test('a limit of a listener, a service or a route holds there only', async (t)
 })
 
 t.test('an IPv6 client is its /64, however many addresses it uses', async (t) => {
-  t.equal(networkOf('2001:db8::1', 32, 64), networkOf('2001:db8:0:0:ffff::2', 32, 64))
-  t.not(networkOf('2001:db8::1', 32, 64), networkOf('2001:db8:0:1::1', 32, 64))
-  t.equal(networkOf('2001:db8:0:1::1', 24, 48), networkOf('2001:db8:0:2::1', 24, 48))
-  t.equal(networkOf('::ffff:192.0.2.1', 32, 64), networkOf('192.0.2.1', 32, 64))
-  t.not(networkOf('192.0.2.1', 32, 64), networkOf('192.0.2.2', 32, 64))
-  t.equal(networkOf('192.0.2.1', 24, 48), networkOf('192.0.2.200', 24, 48))
-  t.equal(networkOf('fe80::1%eth0', 32, 64), networkOf('fe80::2%eth0', 32, 64))
-  t.equal(networkOf('sim-7', 32, 64), 'sim-7')
+  t.equal(addressKey('2001:db8::1'), addressKey('2001:db8:0:0:ffff::2'))
+  t.not(addressKey('2001:db8::1'), addressKey('2001:db8:0:1::1'))
+  t.equal(networkKey('2001:db8:0:1::1'), networkKey('2001:db8:0:2::1'))
+  t.equal(addressKey('::ffff:192.0.2.1'), addressKey('192.0.2.1'))
+  t.not(addressKey('192.0.2.1'), addressKey('192.0.2.2'))
+  t.equal(networkKey('192.0.2.1'), networkKey('192.0.2.200'))
+  t.equal(addressKey('fe80::1%eth0'), addressKey('fe80::2%eth0'))
+  t.equal(addressKey('sim-7'), 'sim-7')
   const world = new World({ policies: limited({ per: ['address'] }) })
   const { host } = attachedPair(world)
   t.equal(refusals(another(world, host, 'v1', '2001:db8::1'), 2, 1), 0)
