@@ -68,11 +68,21 @@ export async function runBench({ scenario, given, launcher, say }: BenchRun): Pr
   }
 }
 
+/** One datagram in so many messages may be lost in a round without a word about it. */
+const RESENT_TRIFLE = 1000
+
 /** What should be known beside the table: what limited the load where it was not what is measured. */
-export function remarksOf({ subjects, machine }: Report): string[] {
+export function remarksOf({ subjects, machine, options }: Report): string[] {
   const remarks = subjects
     .filter(({ limitedBy }) => limitedBy === 'generator' || limitedBy === 'host')
     .map(({ name, limitedBy }: Subject) => `${name}: the ${limitedBy} was the limit; its messages/s are a lower bound`)
+  for (const { name, figures, messages } of subjects) {
+    const { resent = 0 } = figures
+    if (resent * RESENT_TRIFLE <= messages / Number(options.rounds)) continue
+    remarks.push(
+      `${name}: ${resent} datagrams a round had no answer and were sent again: its figures are of a lossy run`,
+    )
+  }
   if (machine.loadAverage > machine.cpus / 2) {
     remarks.push(`the machine was busy (load ${machine.loadAverage} on ${machine.cpus} cores): trust only ratios`)
   }

@@ -2,6 +2,8 @@
 // payload's first eight bytes, so that nothing has to be kept for a message that is under way.
 
 export interface LoadClient {
+  /** Where what carries it loses without a word: how often it sent again what had no answer. */
+  readonly resent?: number
   /** Messages that it may send now. */
   room(): number
   /** Puts one message, stamped with this time, into the next write. */

@@ -4,6 +4,7 @@ import process from 'node:process'
 import { monotonicUs } from '../clock.ts'
 import { Histogram, type HistogramCounts } from '../histogram.ts'
 import type { LoadClient, LoadEvents } from '../load/client.ts'
+import { DatagramClient } from '../load/datagram-client.ts'
 import { HttpClient } from '../load/http-client.ts'
 import { LaneClient, TICK_MS } from '../load/lane-client.ts'
 import { Pace } from '../load/pace.ts'
@@ -38,6 +39,8 @@ export type Measured = {
   latencies: HistogramCounts
   /** Messages in each whole stretch of SAMPLE_MS. */
   samples: number[]
+  /** Datagrams without an echo, which were sent again; 0 where nothing is lost without a word. */
+  resent: number
   used: Record<string, Usage>
 }
 export type ToLoad =
@@ -75,6 +78,7 @@ function open(i: number, { speaks, over, port, payloadBytes, gatewayKey }: LoadP
   const stream = openerOf(over, gatewayKey)
   const name = `c${process.pid}-${i}`
   if (speaks === 'http') return new HttpClient(stream, port, name, payloadBytes, events)
+  if (over === 'datagrams') return new DatagramClient(stream, port, payloadBytes, events)
   if (speaks === 'raw') return new RawClient(stream, port, payloadBytes, events)
   return new LaneClient(stream, port, name, payloadBytes, events)
 }
@@ -131,6 +135,7 @@ async function measure({ warmupMs, forMs, pids }: Extract<ToLoad, { kind: 'measu
   const all = { ...pids, generator: process.pid }
   latencies.clear()
   const before = usages(all)
+  const resentBefore = resentOf(clients)
   const samples: number[] = []
   let counted = 0
   const sampling = setInterval(() => {
@@ -145,7 +150,12 @@ async function measure({ warmupMs, forMs, pids }: Extract<ToLoad, { kind: 'measu
   const used = usages(all)
   for (const [name, usage] of Object.entries(used)) usage.cpuUs -= before[name].cpuUs
   pace = undefined
-  return { messages, elapsedUs, latencies: latencies.counts(), samples, used }
+  const resent = resentOf(clients) - resentBefore
+  return { messages, elapsedUs, latencies: latencies.counts(), samples, resent, used }
+}
+
+function resentOf(all: readonly LoadClient[]): number {
+  return all.reduce((sum, { resent = 0 }) => sum + resent, 0)
 }
 
 function usages(pids: Record<string, number>): Record<string, Usage> {

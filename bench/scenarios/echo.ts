@@ -115,7 +115,7 @@ async function measure(stage: Stage, options: BenchOptions, target: Target, send
   const measure: ToLoad = { kind: 'measure', warmupMs, forMs, pids }
   const measured = await generator.ask<Measured>(measure, warmupMs + forMs + START_MS)
   await generator.end()
-  const { messages, elapsedUs, used } = measured
+  const { messages, elapsedUs, used, resent } = measured
   const latencies = new Histogram()
   latencies.add(measured.latencies)
   return {
@@ -129,7 +129,10 @@ async function measure(stage: Stage, options: BenchOptions, target: Target, send
     generatorShare: used.generator.cpuUs / elapsedUs,
     latencies: measured.latencies,
     samples: measured.samples,
-    figures: { hostCpuUsPerMessage: messages === 0 ? 0 : used.host.cpuUs / messages },
+    figures: {
+      hostCpuUsPerMessage: messages === 0 ? 0 : used.host.cpuUs / messages,
+      ...(over === 'datagrams' ? { resent } : {}),
+    },
   }
 }
 
