@@ -98,13 +98,16 @@ export class HttpCarrier implements Carrier, BodySink {
     exchange.readBody(this.#events!.isLoggedIn ? POST_BYTES_MAX : STRANGER_BYTES_MAX, this)
   }
 
+  /** Where the carrier is gone meanwhile, the POST was answered then, and nobody hears the rest of it. */
   bodyRead(body: Uint8Array): void {
+    if (this.#post === undefined) return
     if (this.#isPaused) this.#body = Uint8Array.from(body)
     else this.#take(body)
   }
 
   bodyTooLarge(): void {
-    this.#post!.cutOff(code.too_large)
+    if (this.#post === undefined) return
+    this.#post.cutOff(code.too_large)
     this.#post = undefined
     this.destroy()
   }

@@ -69,6 +69,7 @@ export class HttpSessions {
     const { request } = exchange
     const address = requestAddress(request.socket, exchange.headers, this.#forwarders())
     const isStream = exchange.headers.accept?.includes('text/event-stream') ?? false
+    if (isStream && !isFirst(exchange)) return
     if (!isStream && !this.#isRoomFor(address)) {
       exchange.problem(code.admission, { detail: 'too many sessions wait for their event stream' })
       return
@@ -108,6 +109,7 @@ export class HttpSessions {
       exchange.send(204, [])
       return
     }
+    if (!isFirst(exchange)) return
     this.#waiting.delete(once)
     carrier.stream(exchange, ':\n\n')
   }
@@ -134,4 +136,11 @@ export class HttpSessions {
     clearInterval(this.#stirring)
     this.#stirring = undefined
   }
+}
+
+/** Whether nothing is still to be answered before it on its socket: else a stream would not hear that the socket has ended. */
+function isFirst(exchange: NodeExchange): boolean {
+  if (exchange.response.socket !== null) return true
+  exchange.cutOff(code.protocol, { detail: 'an event stream is not opened behind another answer' })
+  return false
 }

@@ -246,6 +246,49 @@ t.test('H2: a body that stays half is the end of its carrier', async (t) => {
   await eventually(() => running.gateway.connections.size === 0, 'the end')
 })
 
+t.test('H2: what still comes of a request whose carrier is gone is heard by nobody', async (t) => {
+  const open: (() => void)[] = []
+  const routes = { 'lobby.wait': () => new Promise<void>((resolve) => open.push(resolve)) }
+  const { port, running } = await httpGateway(t, routes, (s) => {
+    s.times.handshakeMs = 300
+  })
+  for (const rest of ['4567890', 'x'.repeat(20_000)]) {
+    const { connection } = await opened(port)
+    // A call that takes its time, and behind it on one socket half of a POST: its answer can go out behind the call's only.
+    const call = 'POST /call/lobby.wait HTTP/1.1\r\nHost:x\r\nAuthorization: Bearer ana\r\nContent-Length: 0\r\n\r\n'
+    const ids = `Skewer-Connection: ${connection}\r\nSkewer-Sequence: 1\r\nContent-Length: ${3 + rest.length}\r\n`
+    const socket = net.connect(port, '127.0.0.1')
+    t.teardown(() => socket.destroy())
+    let isClosed = false
+    socket.on('error', () => {}).on('close', () => (isClosed = true))
+    socket.resume().write(`${call}POST /session/frames HTTP/1.1\r\nHost: x\r\n${ids}\r\n123`)
+    await eventually(() => open.length === 1, 'the call')
+    await eventually(() => running.gateway.connections.size === 0, 'the end of the carrier, which never logged in')
+    // The carrier hears of that at the end of the turn.
+    await new Promise((resolve) => setImmediate(resolve))
+    socket.write(rest)
+    t.match(await ask(port, '/healthz', undefined, { method: 'GET' }), { status: 200 }, 'the gateway lives')
+    open.pop()!()
+    await eventually(() => isClosed, 'the end of a connection whose request was cut off')
+  }
+})
+
+t.test('H2: a stream is not opened behind another answer, where its end would not be heard', async (t) => {
+  const { port, running } = await httpGateway(t, chat().routes)
+  const open = 'POST /session HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nContent-Length: 0\r\n\r\n'
+  const { events } = await opened(port)
+  for (const second of [open, `GET ${events} HTTP/1.1\r\nHost: x\r\n\r\n`]) {
+    const before = running.gateway.connections.size
+    const socket = net.connect(port, '127.0.0.1')
+    socket.write(open + second)
+    await eventually(() => running.gateway.connections.size > before, 'the first')
+    socket.destroy()
+    await eventually(() => running.gateway.connections.size === before, 'the end of all that it opened')
+  }
+  const { seen } = streamed(port, events)
+  await eventually(() => seen.text.includes('data:'), 'what was refused there can be opened elsewhere')
+})
+
 t.test('H2: a client that does not read its stream costs its window, and is closed in the end', async (t) => {
   const payload = 'x'.repeat(8000)
   const { port, running } = await httpGateway(
