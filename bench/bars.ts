@@ -17,6 +17,7 @@ export type Row = {
 
 const cpu = (against: string, bar: number): Bar => ({ of: 'cpuUsPerMessage', against, bar })
 const both = (bar: number): Bar[] => [cpu('nginx', bar), cpu('haproxy', bar)]
+const udp: Bar[] = [cpu('nginx', 1.3), cpu('kcptun', 0.8), cpu('kcptun-each', 0.8)]
 const backend: Bar = { of: 'hostCpuUsPerMessage', against: 'nginx', bar: 0.6 }
 
 const echo = (scenario: ScenarioName, clients: number, depth: number, bars: Bar[]): Cell => ({
@@ -48,8 +49,8 @@ export const cells: readonly Cell[] = [
   echo('ws-echo', 1000, 1, [cpu('nginx', 0.55)]),
   echo('ws-echo', 100, 8, [cpu('nginx', 1)]),
   echo('ws-echo', 1000, 8, [cpu('nginx', 1)]),
-  echo('kcp-echo', 100, 1, [cpu('nginx', 1.3)]),
-  echo('kcp-echo', 1000, 1, [cpu('nginx', 1.3)]),
+  echo('kcp-echo', 100, 1, udp),
+  echo('kcp-echo', 1000, 1, udp),
   echo('http-call', 100, 1, [cpu('nginx', 1)]),
   echo('http-call', 1000, 1, [cpu('nginx', 1)]),
   { scenario: 'idle', given: { clients: 8000, rounds: 1 }, bars: [{ of: 'rssBytesPerSession', bar: 6 * 1024 }] },

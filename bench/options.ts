@@ -14,8 +14,12 @@ export const scenarioNames = [
 ] as const
 export type ScenarioName = (typeof scenarioNames)[number]
 
+/** One program in three ways: kcptun-process.ts. */
+export const kcptunNames = ['kcptun', 'kcptun-each', 'kcptun-defaults'] as const
+export type KcptunName = (typeof kcptunNames)[number]
+
 /** Proxies, and `raw`: the generator straight at the echo, without anything between. */
-export const rivalNames = ['nginx', 'haproxy', 'raw'] as const
+export const rivalNames = ['nginx', 'haproxy', ...kcptunNames, 'raw'] as const
 export type RivalName = (typeof rivalNames)[number]
 export type ProxyName = Exclude<RivalName, 'raw'>
 
@@ -25,7 +29,7 @@ export const rivalsOf: Partial<Record<ScenarioName, readonly RivalName[]>> = {
   'ws-echo': ['nginx', 'raw'],
   'tls-echo': ['nginx'],
   'noise-echo': ['nginx', 'haproxy', 'raw'],
-  'kcp-echo': ['nginx', 'raw'],
+  'kcp-echo': ['nginx', ...kcptunNames, 'raw'],
   'http-call': ['nginx', 'haproxy', 'raw'],
 }
 

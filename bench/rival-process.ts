@@ -1,18 +1,16 @@
 // Proxies to be compared with, in front of a plain echo, with the configurations of rivals/. One that is not installed is
 // named with the Debian packages that bring it.
-import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs'
-import dgram from 'node:dgram'
-import net from 'node:net'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
-import process from 'node:process'
 import { certificateIn } from './certificate.ts'
 import { type Crew, freePort } from './crew.ts'
-import type { ProxyName } from './options.ts'
+import { canConnect, isBound, programOf, searchedFolders } from './installed.ts'
+import { startKcptun } from './kcptun-process.ts'
+import { type KcptunName, kcptunNames, type ProxyName } from './options.ts'
 
 const START_MS = 15_000
 /** Connections of the last turn that are not gone yet, and those that look whether it listens. */
 const SPARE = 500
-const FOLDERS = ['/usr/sbin', '/usr/local/sbin', '/usr/local/bin']
 const NGINX_STREAM_MODULE = '/usr/lib/nginx/modules/ngx_stream_module.so'
 
 /** What is proxied, and so which configuration of rivals/ is used. */
@@ -39,10 +37,11 @@ const proxies = {
 
 /** What to install for it; undefined where it is there. */
 export function missingRival(name: ProxyName, searched = searchedFolders()): string | undefined {
-  return programOf(name, searched) === undefined
-    ? `${name} is missing: apt-get install ${proxies[name].debianPackages}`
-    : undefined
+  const [program, packages] = isKcptun(name) ? ['kcptun-server', 'kcptun'] : [name, proxies[name].debianPackages]
+  return programOf(program, searched) === undefined ? `${name} is missing: apt-get install ${packages}` : undefined
 }
+
+const isKcptun = (name: ProxyName): name is KcptunName => kcptunNames.some((kcptun) => kcptun === name)
 
 /** @returns the process and the port at which it proxies to `target` */
 export async function startProxy(
@@ -53,6 +52,7 @@ export async function startProxy(
   clients: number,
   style: ProxyStyle = 'tcp',
 ) {
+  if (isKcptun(name)) return startKcptun(crew, name, folder, target, clients)
   const port = await freePort()
   const { configs, args } = proxies[name]
   const config = (configs as Partial<Record<ProxyStyle, string>>)[style]
@@ -73,50 +73,7 @@ export async function startProxy(
     (_, key: string) => String(values[key] ?? ''),
   )
   writeFileSync(file, filled)
-  const program = crew.program(
-    name,
-    programOf(name, searchedFolders())!,
-    args(file, folder),
-    path.join(folder, `${name}.log`),
-  )
+  const program = crew.program(name, programOf(name)!, args(file, folder), path.join(folder, `${name}.log`))
   await program.until(() => (style === 'udp' ? isBound(port) : canConnect(port)), START_MS)
   return { pid: program.pid, port }
-}
-
-/** Debian puts daemons where the path of most users does not lead. */
-function searchedFolders(): string[] {
-  return [...(process.env.PATH ?? '').split(path.delimiter), ...FOLDERS]
-}
-
-function programOf(name: string, folders: readonly string[]): string | undefined {
-  return folders.map((folder) => path.join(folder, name)).find(isExecutable)
-}
-
-function isExecutable(file: string): boolean {
-  try {
-    accessSync(file, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** Whether somebody has the UDP port. */
-function isBound(port: number): Promise<true | undefined> {
-  return new Promise((resolve) => {
-    const probe = dgram.createSocket('udp4')
-    probe.once('error', () => resolve(true))
-    probe.bind(port, '127.0.0.1', () => probe.close(() => resolve(undefined)))
-  })
-}
-
-function canConnect(port: number): Promise<true | undefined> {
-  return new Promise((resolve) => {
-    const socket = net.connect(port, '127.0.0.1')
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(undefined))
-  })
 }

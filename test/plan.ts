@@ -45,6 +45,7 @@ export const tools: Record<string, { programs: readonly string[]; debianPackage:
     programs: ['/usr/share/gocode/src/github.com/xtaci/kcp-go/sess.go'],
     debianPackage: 'golang-github-xtaci-kcp-dev',
   },
+  kcptun: { programs: ['kcptun-server'], debianPackage: 'kcptun' },
   nginx: { programs: ['nginx'], debianPackage: 'nginx' },
   openssl: { programs: ['openssl'], debianPackage: 'openssl' },
   redis: { programs: ['redis-server', 'valkey-server'], debianPackage: 'redis-server' },

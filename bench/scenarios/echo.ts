@@ -2,7 +2,7 @@
 // stays up for the whole run; in each round every subject has its turn, in an order that rotates.
 import { Histogram } from '../histogram.ts'
 import type { ExtraListener } from '../gateway-process.ts'
-import type { BenchOptions } from '../options.ts'
+import type { BenchOptions, RivalName } from '../options.ts'
 import type { LoadPlan, Measured, Over, ToLoad } from '../processes/load.ts'
 import type { Echo, PlainEchoStarted, ToPlainEcho } from '../processes/plain-echo.ts'
 import type { Limit, Round } from '../report.ts'
@@ -26,9 +26,12 @@ type Way = {
   speaks: LoadPlan['speaks']
   over: Over
   extra?: ExtraListener
-  /** What the rivals carry, in which of their configurations. */
-  rival: { over: Over; echo: Echo; style: ProxyStyle }
+  rival: Carried
+  /** Of a rival that carries something else. */
+  others?: Partial<Record<RivalName, Carried>>
 }
+/** What a rival carries, to which echo, and in which of its configurations. */
+type Carried = { over: Over; echo: Echo; style: ProxyStyle }
 
 const tcp = { over: 'tcp', echo: 'tcp', style: 'tcp' } as const
 const ways = {
@@ -41,8 +44,14 @@ const ways = {
   tls: { speaks: 'lanes', over: 'tls', extra: 'tls', rival: { over: 'tls', echo: 'tcp', style: 'tls' } },
   // Nobody else speaks Noise: the rivals carry plain TCP.
   noise: { speaks: 'lanes', over: 'noise', extra: 'noise', rival: tcp },
-  // Nor KCP sealed: plain datagrams.
-  kcp: { speaks: 'lanes', over: 'kcp', extra: 'udp', rival: { over: 'datagrams', echo: 'datagrams', style: 'udp' } },
+  // Nor KCP sealed: plain datagrams; kcptun has a KCP of its own, for connections.
+  kcp: {
+    speaks: 'lanes',
+    over: 'kcp',
+    extra: 'udp',
+    rival: { over: 'datagrams', echo: 'datagrams', style: 'udp' },
+    others: { kcptun: tcp, 'kcptun-each': tcp, 'kcptun-defaults': tcp },
+  },
   http: { speaks: 'http', over: 'tcp', extra: 'http', rival: { ...tcp, style: 'http' } },
 } as const satisfies Record<string, Way>
 
@@ -79,26 +88,20 @@ async function run(stage: Stage, options: BenchOptions, way: Way, sends: boolean
   return { rounds, violations: [] }
 }
 
-async function rivals(stage: Stage, { against, clients }: BenchOptions, { speaks, rival }: Way): Promise<Target[]> {
-  if (against.length === 0) return []
-  const module =
-    speaks === 'http'
-      ? new URL('../processes/plain-http-echo.ts', import.meta.url)
-      : new URL('../processes/plain-echo.ts', import.meta.url)
-  const worker = stage.crew.work('the plain echo', module)
-  const { port } = await worker.ask<PlainEchoStarted>(
-    { kind: 'start', echo: rival.echo } satisfies ToPlainEcho,
-    START_MS,
-  )
-  const host = worker.pid
-  const says = { speaks: speaks === 'http' ? ('http' as const) : ('raw' as const), over: rival.over }
+async function rivals(stage: Stage, { against, clients }: BenchOptions, way: Way): Promise<Target[]> {
+  const speaks = way.speaks === 'http' ? ('http' as const) : ('raw' as const)
+  const module = speaks === 'http' ? '../processes/plain-http-echo.ts' : '../processes/plain-echo.ts'
   const targets: Target[] = []
   for (const name of against) {
+    const { over, echo, style } = way.others?.[name] ?? way.rival
+    const worker = stage.crew.work('the plain echo', new URL(module, import.meta.url))
+    const { port } = await worker.ask<PlainEchoStarted>({ kind: 'start', echo } satisfies ToPlainEcho, START_MS)
+    const host = worker.pid
     if (name === 'raw') {
-      targets.push({ name, ...says, port, pids: { host } })
+      targets.push({ name, speaks, over, port, pids: { host } })
     } else {
-      const proxy = await startProxy(stage.crew, name, stage.folder, port, clients, rival.style)
-      targets.push({ name, ...says, port: proxy.port, pids: { middle: proxy.pid, host } })
+      const proxy = await startProxy(stage.crew, name, stage.folder, port, clients, style)
+      targets.push({ name, speaks, over, port: proxy.port, pids: { middle: proxy.pid, host } })
     }
   }
   return targets

@@ -1,7 +1,8 @@
 // The suite of protocols/secure on this process's own libraries: node:crypto, and sodium-native where that is installed and
-// loads. `name` says which.
+// loads, unless SKEWER_SODIUM=off is in the environment (for measuring without it). `name` says which.
 import crypto from 'node:crypto'
 import { createRequire } from 'node:module'
+import process from 'node:process'
 import type { CryptoProvider } from '../../protocols/secure/crypto.ts'
 import { type NodeCrypto, nativeProvider, type Sodium } from '../../protocols/secure/native-provider.ts'
 
@@ -19,6 +20,7 @@ export function plainCryptoProvider(): CryptoProvider {
 }
 
 function loadSodium(): Sodium | undefined {
+  if (process.env.SKEWER_SODIUM === 'off') return undefined
   try {
     return createRequire(import.meta.url)('sodium-native') as Sodium
   } catch {

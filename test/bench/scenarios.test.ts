@@ -89,6 +89,7 @@ t.test('abuse: who sends too much is held to the limit, and the others lose noth
 t.test('a rival that is not there is named with its package', async (t) => {
   const empty = [t.testdir({})]
   t.equal(missingRival('haproxy', empty), 'haproxy is missing: apt-get install haproxy')
+  t.equal(missingRival('kcptun-each', empty), 'kcptun-each is missing: apt-get install kcptun')
   t.equal(missingRival('nginx', empty), 'nginx is missing: apt-get install nginx libnginx-mod-stream')
 })
 
@@ -100,6 +101,6 @@ t.test('wrong usage is told before anything is started', async (t) => {
     /Allowed choices are tcp-echo, ws-echo, tls-echo, noise-echo, kcp-echo, http-call, push, idle, storm, reload, abuse/,
   )
   t.match(await bad('tcp-echo', '--payload', '7'), /whole number from 8 to 16384/)
-  t.match(await bad('tcp-echo', '--against', 'apache'), /The rivals are nginx, haproxy, raw/)
+  t.match(await bad('tcp-echo', '--against', 'apache'), /The rivals are nginx, haproxy, kcptun, .*raw/)
   t.match(await bad('push', '--against', 'nginx'), /push can be compared with nobody, not with nginx/)
 })
