@@ -1,5 +1,5 @@
 // A cheap client of the gateway: LOGIN, ATTACH and then lane frames written by hand. It keeps the protocol (numbers in
-// order, the window W1, acknowledgements within 20 ms or a quarter of the window W3, PING and PONG) and nothing else: it
+// order, the window W1, acknowledgements as late as W3 allows, PING and PONG) and nothing else: it
 // never comes back, so it keeps no copies. What breaks the order, or a gateway that refuses, fails the run.
 import {
   clientKind,
@@ -16,6 +16,7 @@ import {
   writeRoute,
 } from '../../protocols/client/frames.ts'
 import { codeName } from '../../protocols/codes.ts'
+import { endLimits } from '../../protocols/session/channel-end.ts'
 import {
   KIND_MASK,
   LaneFrame,
@@ -34,8 +35,8 @@ const NUMBER_MASK = 0xffff
 const ALIAS = 0
 const ROUTE = 0
 const EPOCH = 1
-/** Longest time a number stays unacknowledged (W3); who calls `tick` does it oftener than `TICK_MS`. */
-const ACK_MS = 20
+/** Longest time a number stays unacknowledged (W3), as in the SDK; who calls `tick` does it oftener than `TICK_MS`. */
+const ACK_MS = endLimits.ackDelayMs
 export const TICK_MS = 5
 const NO_BYTES = new Uint8Array(0)
 const encoder = new TextEncoder()

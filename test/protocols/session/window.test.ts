@@ -3,7 +3,7 @@ import { code } from '../../../protocols/codes.ts'
 import type { ChannelSink } from '../../../protocols/session/channel-end.ts'
 import { ChannelEnd, endLimits } from '../../../protocols/session/channel-end.ts'
 import { Item, Outbox } from '../../../protocols/session/outbox.ts'
-import { laneKind } from '../../../protocols/wire/lane-frames.ts'
+import { LaneFrame, laneKind, readLaneHeader, writeFin } from '../../../protocols/wire/lane-frames.ts'
 import { FrameSplitter } from '../../../protocols/wire/splitter.ts'
 import { Writer } from '../../../protocols/wire/writer.ts'
 
@@ -94,9 +94,26 @@ t.test('W3: an acknowledgement rides along where the next write would come too l
   end.attached(1, 0, 0, 0, 0)
   t.equal(acks(2), 0, 'written every 2 ms: one ACK for many messages')
   t.equal(acks(4), 0)
-  t.equal(acks(14), 1, 'in half of its time at the latest')
-  t.equal(acks(40), 1, 'written every 26 ms: alone it would be a write more for each message')
+  t.equal(acks(128), 1, 'in half of its time at the latest')
+  t.equal(acks(450), 1, 'written every 300 ms: alone it would be a write more for each message')
   t.equal(end.deadline(), Infinity)
-  t.equal(acks(42), 0)
-  t.equal(end.deadline(), 62)
+  t.equal(acks(452), 0)
+  t.equal(end.deadline(), 702)
+})
+
+t.test("X4, W3: the other end's FIN is acknowledged at once, and all before it", async (t) => {
+  const sink: ChannelSink = { deliver() {}, refused() {}, outcome() {}, finished() {} }
+  const end = new ChannelEnd({ count: 256, bytes: 65_536 }, endLimits, sink, 0)
+  end.attached(1, 0, 0, 0, 0)
+  end.in.take(1, 5)
+  end.settle(1, 1, 5)
+  t.equal(end.deadline(), 255)
+  const w = new Writer(64)
+  writeFin(w, 0, 2, code.closed)
+  const frame = new LaneFrame()
+  new FrameSplitter(64).receive(w.view(), {
+    frame: (bytes, from, to) => readLaneHeader(frame, bytes, from, to),
+  })
+  t.equal(end.receive(frame, '', 6), code.ok)
+  t.equal(end.deadline(), 6)
 })

@@ -25,14 +25,14 @@ t.test('a message reaches its handler, and a request gets what the handler retur
   t.match(g.seen(), [{ kind: 'reply', handle: 0, number: 1, request: 7, code: 0, payload: 'question' }])
 })
 
-t.test('settled messages are acknowledged within 20 ms, or at a quarter of the window (W3)', async (t) => {
+t.test('settled messages are acknowledged within 250 ms, or at a quarter of the window (W3)', async (t) => {
   const bed = new Bed([service('echo', { routes: { 'echo.say': () => {} } })], { window: { count: 8, bytes: 65536 } })
   const g = bed.gateway()
   g.attach({})
   g.seen()
   g.oneway(0, 1, 'echo.say', 'a')
   t.same(g.kinds(), [])
-  bed.pass(19)
+  bed.pass(249)
   t.same(g.kinds(), [])
   bed.pass(1)
   t.match(g.seen(), [{ kind: 'ack', number: 1 }])
