@@ -90,11 +90,14 @@ async function run(stage: Stage, options: BenchOptions, way: Way, sends: boolean
 
 async function rivals(stage: Stage, { against, clients }: BenchOptions, way: Way): Promise<Target[]> {
   const speaks = way.speaks === 'http' ? ('http' as const) : ('raw' as const)
-  const module = speaks === 'http' ? '../processes/plain-http-echo.ts' : '../processes/plain-echo.ts'
+  const module =
+    speaks === 'http'
+      ? new URL('../processes/plain-http-echo.ts', import.meta.url)
+      : new URL('../processes/plain-echo.ts', import.meta.url)
   const targets: Target[] = []
   for (const name of against) {
     const { over, echo, style } = way.others?.[name] ?? way.rival
-    const worker = stage.crew.work('the plain echo', new URL(module, import.meta.url))
+    const worker = stage.crew.work('the plain echo', module)
     const { port } = await worker.ask<PlainEchoStarted>({ kind: 'start', echo } satisfies ToPlainEcho, START_MS)
     const host = worker.pid
     if (name === 'raw') {
