@@ -1,6 +1,6 @@
 // The bars of the gateway's costs: which runs, beside whom, and how much of a rival's figure ours may be. `skewer bench all`
 // runs them one after the other and prints the table of docs/performance.md.
-import type { BenchOptions, ScenarioName } from './options.ts'
+import { type BenchOptions, gameServerNames, type ScenarioName } from './options.ts'
 import type { Report, Subject } from './report.ts'
 
 /** `of`: a figure of ours divided by the rival's in the same round, or a figure of ours alone; at most `bar`. */
@@ -19,6 +19,14 @@ const cpu = (against: string, bar: number): Bar => ({ of: 'cpuUsPerMessage', aga
 const both = (bar: number): Bar[] => [cpu('nginx', bar), cpu('haproxy', bar)]
 const udp: Bar[] = [cpu('nginx', 1.3), cpu('kcptun', 0.8), cpu('kcptun-each', 0.8)]
 const backend: Bar = { of: 'hostCpuUsPerMessage', against: 'nginx', bar: 0.6 }
+
+const THIRD = 0.333
+/** A game server beside the gateway and the host together, and beside the gateway alone. */
+const isRatio = (of: string): boolean => of === 'cpuUsPerMessage' || of === 'serverCpuUsPerMessage'
+const game: Bar[] = gameServerNames.flatMap((against) => [
+  { of: 'serverCpuUsPerMessage', against, bar: THIRD },
+  { of: 'cpuUsPerMessage', against, bar: THIRD },
+])
 
 const echo = (scenario: ScenarioName, clients: number, depth: number, bars: Bar[]): Cell => ({
   scenario,
@@ -45,10 +53,10 @@ export const cells: readonly Cell[] = [
   echo('tls-echo', 1000, 1, [cpu('nginx', 0.85)]),
   echo('tls-echo', 100, 8, [cpu('nginx', 1.1)]),
   echo('tls-echo', 1000, 8, [cpu('nginx', 1.1)]),
-  echo('ws-echo', 100, 1, [cpu('nginx', 0.75)]),
-  echo('ws-echo', 1000, 1, [cpu('nginx', 0.55)]),
-  echo('ws-echo', 100, 8, [cpu('nginx', 1)]),
-  echo('ws-echo', 1000, 8, [cpu('nginx', 1)]),
+  echo('ws-echo', 100, 1, [cpu('nginx', 0.75), ...game]),
+  echo('ws-echo', 1000, 1, [cpu('nginx', 0.55), ...game]),
+  echo('ws-echo', 100, 8, [cpu('nginx', 1), ...game]),
+  echo('ws-echo', 1000, 8, [cpu('nginx', 1), ...game]),
   echo('kcp-echo', 100, 1, udp),
   echo('kcp-echo', 1000, 1, udp),
   echo('http-call', 100, 1, [cpu('nginx', 1)]),
@@ -86,12 +94,12 @@ export function rowsOf(cell: Cell, report: Report): Row[] {
         isMet: value <= bar && report.violations.length === 0,
       }
     }
-    if (of !== 'cpuUsPerMessage') {
+    if (!isRatio(of)) {
       const rival = report.subjects.find(({ name }) => name === against)
       const value = rival === undefined ? Number.NaN : figure(own) / figure(rival)
       return { ...row, ours: value.toFixed(2), spread: '', isMet: Number.isFinite(value) ? value <= bar : undefined }
     }
-    const ratio = report.ratios.find(({ name }) => name === against)
+    const ratio = report.ratios.find((ratio) => ratio.name === against && ratio.of === of)
     if (ratio === undefined) return { ...row, ours: '-', spread: '', isMet: undefined }
     const ours = 1 / ratio.median
     const spread = `${(1 / ratio.max).toFixed(2)}-${(1 / ratio.min).toFixed(2)}`
@@ -105,7 +113,12 @@ function nameOf({ scenario, given }: Cell, of: string): string {
   if (scenario === 'storm') return `storm, ${clients} clients: ms from the kill until the last was back`
   const load = (rate ?? 0) > 0 ? `${clients} clients, ${rate}/s` : `${clients} x ${depth}`
   const delay = (linkFlushDelayMs ?? 0) > 0 ? `, link flush delay ${linkFlushDelayMs} ms` : ''
-  return `${scenario} ${load}${delay}${of === 'hostCpuUsPerMessage' ? ': backend' : ''}`
+  return `${scenario} ${load}${delay}${partOf[of] ?? ''}`
+}
+
+const partOf: Record<string, string> = {
+  hostCpuUsPerMessage: ': backend',
+  serverCpuUsPerMessage: ': gateway and host',
 }
 
 export function tableOf(rows: readonly Row[]): string {

@@ -5,9 +5,10 @@ import { availableParallelism, loadavg, tmpdir } from 'node:os'
 import path from 'node:path'
 import process from 'node:process'
 import { Crew } from './crew.ts'
-import { type BenchOptions, optionsOf, type ScenarioName } from './options.ts'
+import { missingGameServer } from './game-servers.ts'
+import { type BenchOptions, isGameServer, optionsOf, type RivalName, type ScenarioName } from './options.ts'
 import { missingRival } from './rival-process.ts'
-import { type Ratio, ratioOf, type Report, type Subject, subjectOf } from './report.ts'
+import { ratiosOf, type Report, type Subject, subjectOf } from './report.ts'
 import { abuse } from './scenarios/abuse.ts'
 import { httpCall, kcpEcho, noiseEcho, push, tcpEcho, tlsEcho, wsEcho } from './scenarios/echo.ts'
 import { idle } from './scenarios/idle.ts'
@@ -41,7 +42,7 @@ export type BenchRun = {
 export async function runBench({ scenario, given, launcher, say }: BenchRun): Promise<Report> {
   if (process.platform !== 'linux') throw new Error('the load tool reads /proc: it runs on Linux only')
   const asked = optionsOf(scenario, given)
-  const missing = asked.against.flatMap((name) => (name === 'raw' ? [] : (missingRival(name) ?? [])))
+  const missing = asked.against.flatMap((name) => missingOf(name) ?? [])
   const isMissing = (name: string) => missing.some((line) => line.startsWith(`${name} `))
   const options = { ...asked, against: asked.against.filter((name) => !isMissing(name)) }
   for (const line of missing) say(line)
@@ -52,13 +53,13 @@ export async function runBench({ scenario, given, launcher, say }: BenchRun): Pr
     const { rounds, violations } = await scenarios[scenario]({ crew, folder, launcher, say }, options)
     const ratios = Object.entries(rounds)
       .filter(([name]) => name !== 'skewer')
-      .map(([name, rival]) => ratioOf(name, rival, rounds.skewer))
+      .flatMap(([name, rival]) => ratiosOf(name, rival, rounds.skewer))
     return {
       scenario,
       options,
       machine: { cpus: availableParallelism(), loadAverage, node: process.versions.node },
       subjects: Object.entries(rounds).map(([name, own]) => subjectOf(name, own)),
-      ratios: ratios.filter((ratio): ratio is Ratio => ratio !== undefined),
+      ratios,
       missing,
       violations,
     }
@@ -70,6 +71,11 @@ export async function runBench({ scenario, given, launcher, say }: BenchRun): Pr
 
 /** One datagram in so many messages may be lost in a round without a word about it. */
 const RESENT_TRIFLE = 1000
+
+function missingOf(name: RivalName): string | undefined {
+  if (name === 'raw') return undefined
+  return isGameServer(name) ? missingGameServer(name) : missingRival(name)
+}
 
 /** What should be known beside the table: what limited the load where it was not what is measured. */
 export function remarksOf({ subjects, machine, options }: Report): string[] {

@@ -18,15 +18,22 @@ export type ScenarioName = (typeof scenarioNames)[number]
 export const kcptunNames = ['kcptun', 'kcptun-each', 'kcptun-defaults'] as const
 export type KcptunName = (typeof kcptunNames)[number]
 
-/** Proxies, and `raw`: the generator straight at the echo, without anything between. */
-export const rivalNames = ['nginx', 'haproxy', ...kcptunNames, 'raw'] as const
+/** With clients of their own protocol over WebSocket, and the game in the same process. */
+export const gameServerNames = ['socket.io', 'colyseus', 'pinus'] as const
+export type GameServerName = (typeof gameServerNames)[number]
+
+/** Proxies, game servers, and `raw`: the generator straight at the echo, without anything between. */
+export const rivalNames = ['nginx', 'haproxy', ...kcptunNames, ...gameServerNames, 'raw'] as const
 export type RivalName = (typeof rivalNames)[number]
-export type ProxyName = Exclude<RivalName, 'raw'>
+export type ProxyName = Exclude<RivalName, GameServerName | 'raw'>
+
+export const isGameServer = (name: string): name is GameServerName =>
+  (gameServerNames as readonly string[]).includes(name)
 
 /** Who can be compared with in a scenario; in the others nobody, since the rivals know no sessions. */
 export const rivalsOf: Partial<Record<ScenarioName, readonly RivalName[]>> = {
   'tcp-echo': ['nginx', 'haproxy', 'raw'],
-  'ws-echo': ['nginx', 'raw'],
+  'ws-echo': ['nginx', ...gameServerNames, 'raw'],
   'tls-echo': ['nginx'],
   'noise-echo': ['nginx', 'haproxy', 'raw'],
   'kcp-echo': ['nginx', ...kcptunNames, 'raw'],

@@ -1,6 +1,7 @@
 // What a run found: figures of each round, their medians, and ratios to the gateway taken within each round, since what
 // else the machine does changes from one round to the next and not much within one.
 import { Histogram, type HistogramCounts } from './histogram.ts'
+import { isGameServer } from './options.ts'
 
 export type Limit = 'gateway' | 'proxy' | 'generator' | 'host' | 'rate' | 'none'
 
@@ -49,7 +50,7 @@ export type Subject = {
 
 export type Spread = { median: number; min: number; max: number }
 /** `of` says of what: a rival's figure divided by skewer's. */
-export type Ratio = Spread & { name: string; of: 'cpuUsPerMessage' | 'messagesPerSecond' }
+export type Ratio = Spread & { name: string; of: 'cpuUsPerMessage' | 'serverCpuUsPerMessage' | 'messagesPerSecond' }
 
 export type Report = {
   scenario: string
@@ -101,14 +102,29 @@ function distributionOf(rounds: readonly Round[]): [number, number][] {
   return all.total === 0 ? [] : SHARES.map((share) => [share, all.percentile(share)])
 }
 
-/** A rival without a process of its own (raw) is compared by throughput. */
-export function ratioOf(name: string, rival: readonly Round[], own: readonly Round[]): Ratio | undefined {
-  const of = rival.every(({ cpuUs }) => cpuUs !== undefined) ? 'cpuUsPerMessage' : 'messagesPerSecond'
-  const figure = of === 'cpuUsPerMessage' ? cpuUsPerMessage : perSecond
+/**
+ * A rival without a process of its own (raw) is compared by throughput. Game servers do in one process what a gateway and
+ * its host do in two: they have a second ratio, to the two together.
+ */
+export function ratiosOf(name: string, rival: readonly Round[], own: readonly Round[]): Ratio[] {
+  if (rival.some(({ cpuUs }) => cpuUs === undefined)) return ratio(name, 'messagesPerSecond', perSecond, rival, own)
+  const ofMiddle = ratio(name, 'cpuUsPerMessage', cpuUsPerMessage, rival, own)
+  if (!isGameServer(name)) return ofMiddle
+  const serverCpu = ({ figures }: Round): number | undefined => figures?.serverCpuUsPerMessage
+  return [...ofMiddle, ...ratio(name, 'serverCpuUsPerMessage', serverCpu, rival, own)]
+}
+
+function ratio(
+  name: string,
+  of: Ratio['of'],
+  figure: (round: Round) => number | undefined,
+  rival: readonly Round[],
+  own: readonly Round[],
+): Ratio[] {
   const ratios = rival.map((round, i) => (figure(round) ?? 0) / (figure(own[i]) ?? 0)).filter(Number.isFinite)
-  if (ratios.length === 0) return undefined
+  if (ratios.length === 0) return []
   const spread = { median: median(ratios), min: Math.min(...ratios), max: Math.max(...ratios) }
-  return { name, of, median: rounded(spread.median), min: rounded(spread.min), max: rounded(spread.max) }
+  return [{ name, of, median: rounded(spread.median), min: rounded(spread.min), max: rounded(spread.max) }]
 }
 
 export const perSecond = ({ messages, elapsedUs }: Round): number => (messages * 1e6) / elapsedUs

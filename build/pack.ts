@@ -93,7 +93,7 @@ function withJsEndings(text: string): string {
 function filesIn(folder: string): string[] {
   if (!fs.existsSync(folder)) return []
   const entries = fs.readdirSync(folder, { recursive: true, withFileTypes: true })
-  const files = entries.filter((entry) => entry.isFile())
+  const files = entries.filter((entry) => entry.isFile() && !entry.parentPath.split(path.sep).includes('node_modules'))
   return files.map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name))).sort()
 }
 

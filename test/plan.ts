@@ -6,6 +6,7 @@
 // `npm test` leaves such files out and says so; `npm run test:all` runs them and fails beforehand where one is missing.
 import { accessSync, constants, existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
 export type TestFile = { path: string; needs: string[] }
 export type Step = {
@@ -29,26 +30,32 @@ export const steps: readonly Step[] = [
   },
 ]
 
-/** What a test may need: the programs (or files, by absolute names) of which one must be there, and Debian's package. */
-export const tools: Record<string, { programs: readonly string[]; debianPackage: string }> = {
-  chromium: { programs: ['chromium', 'chromium-browser', 'google-chrome'], debianPackage: 'chromium' },
-  curl: { programs: ['curl'], debianPackage: 'curl' },
-  docker: { programs: ['docker'], debianPackage: 'docker.io' },
-  gcc: { programs: ['gcc', 'cc'], debianPackage: 'gcc' },
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+/** What a test may need: the programs (or files, by absolute names) of which one must be there, and what brings it. */
+export const tools: Record<string, { programs: readonly string[]; install: string }> = {
+  chromium: { programs: ['chromium', 'chromium-browser', 'google-chrome'], install: 'apt-get install chromium' },
+  curl: { programs: ['curl'], install: 'apt-get install curl' },
+  docker: { programs: ['docker'], install: 'apt-get install docker.io' },
+  'game-servers': {
+    programs: [join(root, 'bench/rivals/node_modules/pinus/package.json')],
+    install: 'npm ci --prefix bench/rivals',
+  },
+  gcc: { programs: ['gcc', 'cc'], install: 'apt-get install gcc' },
   'flynn-noise': {
     programs: ['/usr/share/gocode/src/github.com/flynn/noise/state.go'],
-    debianPackage: 'golang-github-flynn-noise-dev',
+    install: 'apt-get install golang-github-flynn-noise-dev',
   },
-  go: { programs: ['go'], debianPackage: 'golang-go' },
-  haproxy: { programs: ['haproxy'], debianPackage: 'haproxy' },
+  go: { programs: ['go'], install: 'apt-get install golang-go' },
+  haproxy: { programs: ['haproxy'], install: 'apt-get install haproxy' },
   'kcp-go': {
     programs: ['/usr/share/gocode/src/github.com/xtaci/kcp-go/sess.go'],
-    debianPackage: 'golang-github-xtaci-kcp-dev',
+    install: 'apt-get install golang-github-xtaci-kcp-dev',
   },
-  kcptun: { programs: ['kcptun-server'], debianPackage: 'kcptun' },
-  nginx: { programs: ['nginx'], debianPackage: 'nginx' },
-  openssl: { programs: ['openssl'], debianPackage: 'openssl' },
-  redis: { programs: ['redis-server', 'valkey-server'], debianPackage: 'redis-server' },
+  kcptun: { programs: ['kcptun-server'], install: 'apt-get install kcptun' },
+  nginx: { programs: ['nginx'], install: 'apt-get install nginx' },
+  openssl: { programs: ['openssl'], install: 'apt-get install openssl' },
+  redis: { programs: ['redis-server', 'valkey-server'], install: 'apt-get install redis-server' },
 }
 
 const NEEDS_LINES = 12
@@ -84,7 +91,7 @@ export function missingTools(files: readonly TestFile[], has: (programs: readonl
   for (const need of [...new Set(files.flatMap((file) => file.needs))].sort()) {
     const tool = tools[need]
     if (tool === undefined) lines.push(`${need}: no such tool is known to test/plan.ts`)
-    else if (!has(tool.programs)) lines.push(`${need} is missing: apt-get install ${tool.debianPackage}`)
+    else if (!has(tool.programs)) lines.push(`${need} is missing: ${tool.install}`)
   }
   return lines
 }

@@ -5,12 +5,15 @@ import { monotonicUs } from '../clock.ts'
 import { Histogram, type HistogramCounts } from '../histogram.ts'
 import type { LoadClient, LoadEvents } from '../load/client.ts'
 import { DatagramClient } from '../load/datagram-client.ts'
+import { GameClient } from '../load/game-client.ts'
+import { dialectOf } from '../load/game-dialects.ts'
 import { HttpClient } from '../load/http-client.ts'
 import { LaneClient, TICK_MS } from '../load/lane-client.ts'
 import { Pace } from '../load/pace.ts'
 import { RawClient } from '../load/raw-client.ts'
 import { kcpOpener } from '../load/kcp-stream.ts'
 import { noiseOpener, openDatagrams, type OpenStream, openTcp, openTls, openWebSocket } from '../load/stream.ts'
+import { type GameServerName, isGameServer } from '../options.ts'
 import { type Usage, usageOf } from '../process-usage.ts'
 import { SAMPLE_MS } from '../report.ts'
 import { answerWith } from '../worker.ts'
@@ -18,8 +21,8 @@ import { answerWith } from '../worker.ts'
 export type Over = 'tcp' | 'tls' | 'websocket' | 'datagrams' | 'noise' | 'kcp'
 
 export type LoadPlan = {
-  /** The gateway's protocol; bare messages, which come back as they are; or calls over HTTP. */
-  speaks: 'lanes' | 'raw' | 'http'
+  /** The gateway's protocol; bare messages, which come back as they are; calls over HTTP; or a game server's protocol. */
+  speaks: 'lanes' | 'raw' | 'http' | GameServerName
   over: Over
   port: number
   /** Of Noise and KCP: the gateway's public key, in base64url. */
@@ -75,6 +78,7 @@ const events: LoadEvents = {
 }
 
 function open(i: number, { speaks, over, port, payloadBytes, gatewayKey }: LoadPlan): LoadClient {
+  if (isGameServer(speaks)) return new GameClient(dialectOf(speaks), port, payloadBytes, events)
   const stream = openerOf(over, gatewayKey)
   const name = `c${process.pid}-${i}`
   if (speaks === 'http') return new HttpClient(stream, port, name, payloadBytes, events)

@@ -1,8 +1,9 @@
 // The echoes, http-call and push: one load through the gateway and, where asked for, the same through its rivals. Everything
 // stays up for the whole run; in each round every subject has its turn, in an order that rotates.
 import { Histogram } from '../histogram.ts'
+import { startGameServer } from '../game-servers.ts'
 import type { ExtraListener } from '../gateway-process.ts'
-import type { BenchOptions, RivalName } from '../options.ts'
+import { type BenchOptions, isGameServer, type ProxyName, type RivalName } from '../options.ts'
 import type { LoadPlan, Measured, Over, ToLoad } from '../processes/load.ts'
 import type { Echo, PlainEchoStarted, ToPlainEcho } from '../processes/plain-echo.ts'
 import type { Limit, Round } from '../report.ts'
@@ -19,7 +20,8 @@ const KEPT_SHARE = 0.95
 
 type Target = Pick<LoadPlan, 'speaks' | 'over' | 'port' | 'gatewayKey'> & {
   name: string
-  pids: { middle?: number; host: number }
+  /** A game server is both in one process: it has no host. */
+  pids: { middle?: number; host?: number }
 }
 
 type Way = {
@@ -88,14 +90,33 @@ async function run(stage: Stage, options: BenchOptions, way: Way, sends: boolean
   return { rounds, violations: [] }
 }
 
-async function rivals(stage: Stage, { against, clients }: BenchOptions, way: Way): Promise<Target[]> {
+async function rivals(stage: Stage, options: BenchOptions, way: Way): Promise<Target[]> {
+  const targets = await behindEcho(
+    stage,
+    options.against.filter((name) => !isGameServer(name)),
+    options,
+    way,
+  )
+  for (const name of options.against.filter(isGameServer)) {
+    const { pid, port } = await startGameServer(stage.crew, name, stage.folder)
+    targets.push({ name, speaks: name, over: 'websocket', port, pids: { middle: pid } })
+  }
+  return targets
+}
+
+async function behindEcho(
+  stage: Stage,
+  names: readonly (ProxyName | 'raw')[],
+  { clients }: BenchOptions,
+  way: Way,
+): Promise<Target[]> {
   const speaks = way.speaks === 'http' ? ('http' as const) : ('raw' as const)
   const module =
     speaks === 'http'
       ? new URL('../processes/plain-http-echo.ts', import.meta.url)
       : new URL('../processes/plain-echo.ts', import.meta.url)
   const targets: Target[] = []
-  for (const name of against) {
+  for (const name of names) {
     const { over, echo, style } = way.others?.[name] ?? way.rival
     const worker = stage.crew.work('the plain echo', module)
     const { port } = await worker.ask<PlainEchoStarted>({ kind: 'start', echo } satisfies ToPlainEcho, START_MS)
@@ -135,11 +156,15 @@ async function measure(stage: Stage, options: BenchOptions, target: Target, send
     generatorShare: used.generator.cpuUs / elapsedUs,
     latencies: measured.latencies,
     samples: measured.samples,
-    figures: {
-      hostCpuUsPerMessage: messages === 0 ? 0 : used.host.cpuUs / messages,
-      ...(over === 'datagrams' ? { resent } : {}),
-    },
+    figures: { ...figuresOf(measured), ...(over === 'datagrams' ? { resent } : {}) },
   }
+}
+
+/** Of what stands behind the process in the middle, and of both together: all that a message costs the operator. */
+function figuresOf({ messages, used }: Measured): Record<string, number> {
+  const perMessage = (us = 0): number => (messages === 0 ? 0 : us / messages)
+  const hostCpuUsPerMessage = perMessage(used.host?.cpuUs)
+  return { hostCpuUsPerMessage, serverCpuUsPerMessage: hostCpuUsPerMessage + perMessage(used.middle?.cpuUs) }
 }
 
 /** Who had no more to give. None: the cores, or the depth, were the limit. */

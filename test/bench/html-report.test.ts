@@ -9,7 +9,7 @@ import t from 'tap'
 import { htmlReport } from '../../bench/html-report.ts'
 import { Histogram } from '../../bench/histogram.ts'
 import { findTool, tools } from '../plan.ts'
-import { type Report, type Round, ratioOf, subjectOf } from '../../bench/report.ts'
+import { type Report, type Round, ratiosOf, subjectOf } from '../../bench/report.ts'
 
 function round(us: number): Round {
   const histogram = new Histogram()
@@ -35,7 +35,7 @@ const report: Report = {
   options: { clients: 100, against: ['nginx'] },
   machine: { cpus: 2, loadAverage: 0.1, node: '26.10.0' },
   subjects: [subjectOf('skewer', own), subjectOf('nginx', rival)],
-  ratios: [ratioOf('nginx', rival, own)!],
+  ratios: ratiosOf('nginx', rival, own),
   missing: ['<b>haproxy</b> is missing'],
   violations: [],
 }

@@ -2,6 +2,7 @@
 import fs from 'node:fs'
 import process from 'node:process'
 import t, { type Test } from 'tap'
+import { missingGameServer } from '../../bench/game-servers.ts'
 import type { Report } from '../../bench/report.ts'
 import { missingRival } from '../../bench/rival-process.ts'
 import { skewer } from '../cli/skewer.ts'
@@ -91,6 +92,7 @@ t.test('a rival that is not there is named with its package', async (t) => {
   t.equal(missingRival('haproxy', empty), 'haproxy is missing: apt-get install haproxy')
   t.equal(missingRival('kcptun-each', empty), 'kcptun-each is missing: apt-get install kcptun')
   t.equal(missingRival('nginx', empty), 'nginx is missing: apt-get install nginx libnginx-mod-stream')
+  t.match(missingGameServer('pinus', empty[0]), /^pinus is missing: npm ci --prefix /)
 })
 
 t.test('wrong usage is told before anything is started', async (t) => {
@@ -101,6 +103,6 @@ t.test('wrong usage is told before anything is started', async (t) => {
     /Allowed choices are tcp-echo, ws-echo, tls-echo, noise-echo, kcp-echo, http-call, push, idle, storm, reload, abuse/,
   )
   t.match(await bad('tcp-echo', '--payload', '7'), /whole number from 8 to 16384/)
-  t.match(await bad('tcp-echo', '--against', 'apache'), /The rivals are nginx, haproxy, kcptun, .*raw/)
+  t.match(await bad('tcp-echo', '--against', 'apache'), /The rivals are nginx, haproxy, kcptun, .*socket.io, .*raw/)
   t.match(await bad('push', '--against', 'nginx'), /push can be compared with nobody, not with nginx/)
 })

@@ -39,7 +39,7 @@ t.test('each file belongs to one step', async (t) => {
   t.strictSame(steps[0].folders, [])
 })
 
-t.test('a missing tool is told with its Debian package', async (t) => {
+t.test('a missing tool is told with the command that brings it', async (t) => {
   t.strictSame(
     missingTools([browser, plain], () => false),
     ['chromium is missing: apt-get install chromium'],
@@ -52,7 +52,7 @@ t.test('a missing tool is told with its Debian package', async (t) => {
     missingTools([{ path: 'x', needs: ['abacus'] }], () => true),
     [/abacus: no such tool/],
   )
-  t.ok(Object.values(tools).every((tool) => tool.programs.length > 0 && tool.debianPackage !== ''))
+  t.ok(Object.values(tools).every((tool) => tool.programs.length > 0 && tool.install !== ''))
 })
 
 t.test('programs are looked up where they can be run', async (t) => {

@@ -1,0 +1,7 @@
+class EchoHandler {
+  async say({ m }) {
+    return { m }
+  }
+}
+
+exports.default = () => new EchoHandler()
