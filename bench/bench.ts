@@ -10,7 +10,7 @@ import { type BenchOptions, isGameServer, optionsOf, type RivalName, type Scenar
 import { missingRival } from './rival-process.ts'
 import { ratiosOf, type Report, type Subject, subjectOf } from './report.ts'
 import { abuse } from './scenarios/abuse.ts'
-import { httpCall, kcpEcho, noiseEcho, push, tcpEcho, tlsEcho, wsEcho } from './scenarios/echo.ts'
+import { broadcast, httpCall, kcpEcho, noiseEcho, push, tcpEcho, tlsEcho, wsEcho } from './scenarios/echo.ts'
 import { idle } from './scenarios/idle.ts'
 import { reload } from './scenarios/reload.ts'
 import { storm } from './scenarios/storm.ts'
@@ -24,6 +24,7 @@ const scenarios: Record<ScenarioName, Scenario> = {
   'kcp-echo': kcpEcho,
   'http-call': httpCall,
   push,
+  broadcast,
   idle,
   storm,
   reload,

@@ -7,6 +7,7 @@ export const scenarioNames = [
   'kcp-echo',
   'http-call',
   'push',
+  'broadcast',
   'idle',
   'storm',
   'reload',
@@ -40,15 +41,15 @@ export const rivalsOf: Partial<Record<ScenarioName, readonly RivalName[]>> = {
   'http-call': ['nginx', 'haproxy', 'raw'],
 }
 
-/** What sessions may be over in `idle`. */
-export const idleTransports = ['tcp', 'websocket'] as const
+/** What sessions may be over in `idle` and `broadcast`. */
+export const plainTransports = ['tcp', 'websocket'] as const
 
 export type BenchOptions = {
   clients: number
   /** Messages under way for each client. */
   depth: number
   payloadBytes: number
-  /** Messages a second of all clients together; 0: closed loop. */
+  /** Messages a second of all clients together; 0: closed loop. Of broadcast: publications a second. */
   rate: number
   seconds: number
   rounds: number
@@ -56,8 +57,10 @@ export type BenchOptions = {
   against: RivalName[]
   /** `times.linkFlushDelay` of the gateway. */
   linkFlushDelayMs: number
-  /** Of idle. */
-  over: (typeof idleTransports)[number]
+  /** Processes that make the load. */
+  workers: number
+  /** Of idle and broadcast. */
+  over: (typeof plainTransports)[number]
 }
 
 export const limits = {
@@ -71,16 +74,27 @@ export const limits = {
   rounds: { min: 1, max: 100 },
   warmupSeconds: { min: 0, max: 600 },
   linkFlushDelayMs: { min: 0, max: 20 },
+  workers: { min: 1, max: 64 },
 } as const
 
 /** Messages a second for each client where none are said: games tick at 20 Hz. */
 const PUSHES_PER_CLIENT = 20
 const STORM_MESSAGES_PER_CLIENT = 10
+/** Publications a second to everybody: ten ticks. */
+const PUBLICATIONS = 10
+
+const usualClients: Partial<Record<ScenarioName, number>> = { idle: 1000, broadcast: 1000, abuse: 500 }
 
 export function optionsOf(scenario: ScenarioName, given: Partial<BenchOptions>): BenchOptions {
-  const clients = given.clients ?? (scenario === 'idle' ? 1000 : scenario === 'abuse' ? 500 : 100)
+  const clients = given.clients ?? usualClients[scenario] ?? 100
   const perPlayer = clients * STORM_MESSAGES_PER_CLIENT
-  const rates = { push: clients * PUSHES_PER_CLIENT, storm: perPlayer, reload: perPlayer, abuse: clients * 2 }
+  const rates = {
+    push: clients * PUSHES_PER_CLIENT,
+    storm: perPlayer,
+    reload: perPlayer,
+    abuse: clients * 2,
+    broadcast: PUBLICATIONS,
+  }
   return {
     clients,
     depth: given.depth ?? (scenario.endsWith('-echo') ? 1 : limits.depth.max),
@@ -91,6 +105,7 @@ export function optionsOf(scenario: ScenarioName, given: Partial<BenchOptions>):
     warmupSeconds: given.warmupSeconds ?? 2,
     against: given.against ?? [],
     linkFlushDelayMs: given.linkFlushDelayMs ?? 0,
-    over: given.over ?? 'tcp',
+    workers: given.workers ?? 1,
+    over: given.over ?? (scenario === 'broadcast' ? 'websocket' : 'tcp'),
   }
 }

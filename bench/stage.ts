@@ -22,10 +22,10 @@ export type Scenario = (stage: Stage, options: BenchOptions) => Promise<Outcome>
 export async function startEchoHost(
   stage: Stage,
   { payloadBytes }: BenchOptions,
-  pushRate = 0,
+  { pushRate = 0, publishRate = 0 } = {},
 ): Promise<{ worker: Worker; address: string }> {
   const worker = stage.crew.work('the echo host', new URL('./processes/echo-host.ts', import.meta.url))
-  const start: ToEchoHost = { kind: 'start', pushRate, payloadBytes }
+  const start: ToEchoHost = { kind: 'start', pushRate, publishRate, payloadBytes }
   const { address } = await worker.ask<EchoHostStarted>(start, START_MS)
   return { worker, address }
 }

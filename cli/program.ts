@@ -1,7 +1,7 @@
 // Every command with its arguments and options, in the order of `skewer --help`. What a command does is loaded when it
 // runs, so that `--help`, `version` and `check` do not wait for what they do not need.
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
-import { idleTransports, limits, type RivalName, rivalNames, scenarioNames } from '../bench/options.ts'
+import { limits, plainTransports, type RivalName, rivalNames, scenarioNames } from '../bench/options.ts'
 import { completion, shells } from './commands/completion.ts'
 import { packageVersion } from './package-version.ts'
 
@@ -158,12 +158,12 @@ export function buildProgram(finish: (code: number) => void): Command {
 
   const bench = add(program, 'bench', 'measure a gateway under load, with processes of its own')
     .addArgument(new Argument('<scenario>', 'what is measured').choices(scenarioNames))
-    .option('--clients <count>', 'default: 100; idle: 1000', readWithin(limits.clients))
+    .option('--clients <count>', 'default: 100; idle, broadcast: 1000; abuse: 500', readWithin(limits.clients))
     .option('--depth <count>', 'messages under way for each client; default of the echoes: 1', readWithin(limits.depth))
     .option('--payload <bytes>', 'of a message; default: 64', readWithin(limits.payloadBytes))
     .option(
       '--rate <count>',
-      'messages a second of all; default of the echoes: one for each answer',
+      'messages a second of all; default of the echoes: one for each answer; of broadcast: publications, 10',
       readWithin(limits.rate),
     )
     .option('--seconds <count>', 'how long each turn is measured; default: 5', readWithin(limits.seconds))
@@ -175,7 +175,10 @@ export function buildProgram(finish: (code: number) => void): Command {
       'how long a link may wait to write more at once; default: 0',
       readWithin(limits.linkFlushDelayMs),
     )
-    .addOption(new Option('--over <transport>', 'of idle; default: tcp').choices(idleTransports))
+    .option('--workers <count>', 'processes that make the load; default: 1', readWithin(limits.workers))
+    .addOption(
+      new Option('--over <transport>', 'of idle (default: tcp) and broadcast (websocket)').choices(plainTransports),
+    )
     .option('--html <file>', 'write the report as a page with charts, which needs no network')
     .action(does(async (scenario, flags) => (await import('./commands/bench.ts')).bench(scenario, flags)))
 

@@ -4,6 +4,8 @@
 export interface LoadClient {
   /** Where what carries it loses without a word: how often it sent again what had no answer. */
   readonly resent?: number
+  /** How often it was told that publications were left out for it. */
+  readonly leftOut?: number
   /** Messages that it may send now. */
   room(): number
   /** Puts one message, stamped with this time, into the next write. */

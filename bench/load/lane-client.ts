@@ -38,11 +38,15 @@ const EPOCH = 1
 /** Longest time a number stays unacknowledged (W3), as in the SDK; who calls `tick` does it oftener than `TICK_MS`. */
 const ACK_MS = endLimits.ackDelayMs
 export const TICK_MS = 5
+/** Group, route and offset stand before what was published. */
+const PUBLISHED_FIELDS = 3
 const NO_BYTES = new Uint8Array(0)
 const encoder = new TextEncoder()
 
 export class LaneClient implements LoadClient {
+  leftOut = 0
   readonly #name: string
+  readonly #key: string
   readonly #events: LoadEvents
   readonly #stream: Stream
   readonly #payload: Uint8Array
@@ -64,8 +68,17 @@ export class LaneClient implements LoadClient {
   #pingDueAt = Infinity
   #heartbeatMs = Infinity
 
-  constructor(open: OpenStream, port: number, name: string, payloadBytes: number, events: LoadEvents) {
+  /** `key`: of the actor; its own unless given. */
+  constructor(
+    open: OpenStream,
+    port: number,
+    name: string,
+    payloadBytes: number,
+    events: LoadEvents,
+    key: string = name,
+  ) {
     this.#name = name
+    this.#key = key
     this.#events = events
     this.#payload = new Uint8Array(payloadBytes)
     this.#stream = open(port, {
@@ -194,6 +207,13 @@ export class LaneClient implements LoadClient {
         this.#events.ready(this)
         break
       }
+      case clientKind.published:
+        for (let i = 0; i < PUBLISHED_FIELDS; i++) r.varint()
+        this.#events.heard(this, readStamp(bytes, r.at))
+        break
+      case clientKind.lag:
+        this.leftOut++
+        break
       case clientKind.ping:
         writePair(w, clientKind.pong, readPair(r)!.first, Math.floor(performance.now()))
         break
@@ -215,7 +235,7 @@ export class LaneClient implements LoadClient {
   #attach(ticketGeneration: number): void {
     const end = crypto.getRandomValues(new BigUint64Array(1))[0]
     const counters = { end, life: 0n, received: 0, settled: 0, acked: 0, sent: 0 }
-    const where = { alias: ALIAS, epoch: EPOCH, ticketGeneration, service: 'echo', key: this.#name }
+    const where = { alias: ALIAS, epoch: EPOCH, ticketGeneration, service: 'echo', key: this.#key }
     writeAttach(this.#writer, { ...where, ...counters, pin: NO_BYTES, groups: [] })
   }
 

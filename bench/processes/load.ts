@@ -27,6 +27,8 @@ export type LoadPlan = {
   port: number
   /** Of Noise and KCP: the gateway's public key, in base64url. */
   gatewayKey?: string
+  /** Key of the one actor that all attach to; each has one of its own unless given. */
+  actor?: string
   clients: number
   payloadBytes: number
   depth: number
@@ -44,6 +46,8 @@ export type Measured = {
   samples: number[]
   /** Datagrams without an echo, which were sent again; 0 where nothing is lost without a word. */
   resent: number
+  /** Times that a client was told of publications left out for it. */
+  leftOut: number
   used: Record<string, Usage>
 }
 export type ToLoad =
@@ -77,14 +81,14 @@ const events: LoadEvents = {
   },
 }
 
-function open(i: number, { speaks, over, port, payloadBytes, gatewayKey }: LoadPlan): LoadClient {
+function open(i: number, { speaks, over, port, payloadBytes, gatewayKey, actor }: LoadPlan): LoadClient {
   if (isGameServer(speaks)) return new GameClient(dialectOf(speaks), port, payloadBytes, events)
   const stream = openerOf(over, gatewayKey)
   const name = `c${process.pid}-${i}`
   if (speaks === 'http') return new HttpClient(stream, port, name, payloadBytes, events)
   if (over === 'datagrams') return new DatagramClient(stream, port, payloadBytes, events)
   if (speaks === 'raw') return new RawClient(stream, port, payloadBytes, events)
-  return new LaneClient(stream, port, name, payloadBytes, events)
+  return new LaneClient(stream, port, name, payloadBytes, events, actor)
 }
 
 function openerOf(over: Over, gatewayKey = ''): OpenStream {
@@ -139,7 +143,8 @@ async function measure({ warmupMs, forMs, pids }: Extract<ToLoad, { kind: 'measu
   const all = { ...pids, generator: process.pid }
   latencies.clear()
   const before = usages(all)
-  const resentBefore = resentOf(clients)
+  const resentBefore = total(({ resent }) => resent)
+  const leftOutBefore = total(({ leftOut }) => leftOut)
   const samples: number[] = []
   let counted = 0
   const sampling = setInterval(() => {
@@ -154,12 +159,13 @@ async function measure({ warmupMs, forMs, pids }: Extract<ToLoad, { kind: 'measu
   const used = usages(all)
   for (const [name, usage] of Object.entries(used)) usage.cpuUs -= before[name].cpuUs
   pace = undefined
-  const resent = resentOf(clients) - resentBefore
-  return { messages, elapsedUs, latencies: latencies.counts(), samples, resent, used }
+  const resent = total(({ resent }) => resent) - resentBefore
+  const leftOut = total(({ leftOut }) => leftOut) - leftOutBefore
+  return { messages, elapsedUs, latencies: latencies.counts(), samples, resent, leftOut, used }
 }
 
-function resentOf(all: readonly LoadClient[]): number {
-  return all.reduce((sum, { resent = 0 }) => sum + resent, 0)
+function total(figure: (client: LoadClient) => number | undefined): number {
+  return clients.reduce((sum, client) => sum + (figure(client) ?? 0), 0)
 }
 
 function usages(pids: Record<string, number>): Record<string, Usage> {

@@ -1,10 +1,11 @@
-// The echoes, http-call and push: one load through the gateway and, where asked for, the same through its rivals. Everything
-// stays up for the whole run; in each round every subject has its turn, in an order that rotates.
+// The echoes, http-call, push and broadcast: one load through the gateway and, where asked for, the same through its
+// rivals. Everything stays up for the whole run; in each round every subject has its turn, in an order that rotates.
 import { Histogram } from '../histogram.ts'
 import { startGameServer } from '../game-servers.ts'
 import type { ExtraListener } from '../gateway-process.ts'
+import { busiestUs, Generators } from '../generators.ts'
 import { type BenchOptions, isGameServer, type ProxyName, type RivalName } from '../options.ts'
-import type { LoadPlan, Measured, Over, ToLoad } from '../processes/load.ts'
+import type { LoadPlan, Measured, Over } from '../processes/load.ts'
 import type { Echo, PlainEchoStarted, ToPlainEcho } from '../processes/plain-echo.ts'
 import type { Limit, Round } from '../report.ts'
 import { cpuUsPerMessage, perSecond } from '../report.ts'
@@ -12,7 +13,6 @@ import { type ProxyStyle, startProxy } from '../rival-process.ts'
 import { type Outcome, type Scenario, type Stage, startEchoHost, startGateway } from '../stage.ts'
 
 const START_MS = 30_000
-const CONNECT_MS = 120_000
 /** A process with this much of a core has no more to give. */
 const BUSY_SHARE = 0.9
 /** Below this share of the rate that was asked for, the load was not kept up. */
@@ -23,6 +23,9 @@ type Target = Pick<LoadPlan, 'speaks' | 'over' | 'port' | 'gatewayKey'> & {
   /** A game server is both in one process: it has no host. */
   pids: { middle?: number; host?: number }
 }
+
+/** Clients send and hear it again; or only hear, what their actors push, or what one actor publishes to all. */
+type Does = 'echo' | 'push' | 'broadcast'
 
 type Way = {
   speaks: LoadPlan['speaks']
@@ -57,18 +60,22 @@ const ways = {
   http: { speaks: 'http', over: 'tcp', extra: 'http', rival: { ...tcp, style: 'http' } },
 } as const satisfies Record<string, Way>
 
-export const tcpEcho: Scenario = (stage, options) => run(stage, options, ways.tcp, true)
-export const wsEcho: Scenario = (stage, options) => run(stage, options, ways.websocket, true)
-export const tlsEcho: Scenario = (stage, options) => run(stage, options, ways.tls, true)
-export const noiseEcho: Scenario = (stage, options) => run(stage, options, ways.noise, true)
-export const kcpEcho: Scenario = (stage, options) => run(stage, options, ways.kcp, true)
-export const httpCall: Scenario = (stage, options) => run(stage, options, ways.http, true)
-export const push: Scenario = (stage, options) => run(stage, options, ways.tcp, false)
+export const tcpEcho: Scenario = (stage, options) => run(stage, options, ways.tcp, 'echo')
+export const wsEcho: Scenario = (stage, options) => run(stage, options, ways.websocket, 'echo')
+export const tlsEcho: Scenario = (stage, options) => run(stage, options, ways.tls, 'echo')
+export const noiseEcho: Scenario = (stage, options) => run(stage, options, ways.noise, 'echo')
+export const kcpEcho: Scenario = (stage, options) => run(stage, options, ways.kcp, 'echo')
+export const httpCall: Scenario = (stage, options) => run(stage, options, ways.http, 'echo')
+export const push: Scenario = (stage, options) => run(stage, options, ways.tcp, 'push')
+export const broadcast: Scenario = (stage, options) => run(stage, options, ways[options.over], 'broadcast')
 
-async function run(stage: Stage, options: BenchOptions, way: Way, sends: boolean): Promise<Outcome> {
+async function run(stage: Stage, options: BenchOptions, way: Way, does: Does): Promise<Outcome> {
   const { speaks, over, extra } = way
-  const pushRate = sends ? 0 : options.rate / options.clients
-  const host = await startEchoHost(stage, options, pushRate)
+  const rates = {
+    pushRate: does === 'push' ? options.rate / options.clients : 0,
+    publishRate: does === 'broadcast' ? options.rate : 0,
+  }
+  const host = await startEchoHost(stage, options, rates)
   const choices = { extra, linkFlushDelayMs: options.linkFlushDelayMs }
   const gateway = await startGateway(stage, 'gateway', host.address, choices)
   const plainPort = over === 'websocket' ? gateway.websocketPort : gateway.tcpPort
@@ -81,7 +88,7 @@ async function run(stage: Stage, options: BenchOptions, way: Way, sends: boolean
   for (let i = 0; i < options.rounds; i++) {
     const turn = i % targets.length
     for (const target of [...targets.slice(turn), ...targets.slice(0, turn)]) {
-      const round = await measure(stage, options, target, sends)
+      const round = await measure(stage, options, target, does)
       rounds[target.name].push(round)
       const cpu = cpuUsPerMessage(round)?.toFixed(2) ?? '-'
       stage.say(`round ${i + 1}: ${target.name} ${Math.round(perSecond(round))} messages/s, ${cpu} us of CPU each`)
@@ -132,17 +139,17 @@ async function behindEcho(
 }
 
 /** A generator of its own for each turn: its connections are gone when another has its turn. */
-async function measure(stage: Stage, options: BenchOptions, target: Target, sends: boolean): Promise<Round> {
-  const { clients, payloadBytes, depth, rate, seconds, warmupSeconds } = options
+async function measure(stage: Stage, options: BenchOptions, target: Target, does: Does): Promise<Round> {
+  const { clients, payloadBytes, depth, rate, seconds, warmupSeconds, workers } = options
   const { name, speaks, over, port, gatewayKey, pids } = target
-  const generator = stage.crew.work('the generator', new URL('../processes/load.ts', import.meta.url))
-  const plan = { speaks, over, port, gatewayKey, clients, payloadBytes, depth, rate, sends }
-  await generator.ask({ kind: 'connect', plan } satisfies ToLoad, CONNECT_MS)
-  const [warmupMs, forMs] = [warmupSeconds * 1000, seconds * 1000]
-  const measure: ToLoad = { kind: 'measure', warmupMs, forMs, pids }
-  const measured = await generator.ask<Measured>(measure, warmupMs + forMs + START_MS)
-  await generator.end()
-  const { messages, elapsedUs, used, resent } = measured
+  const isBroadcast = does === 'broadcast'
+  const actor = isBroadcast ? 'everybody' : undefined
+  const plan = { speaks, over, port, gatewayKey, clients, payloadBytes, depth, rate, sends: does === 'echo', actor }
+  const generators = new Generators(stage, plan, workers)
+  await generators.connect()
+  const measured = await generators.measure(warmupSeconds * 1000, seconds * 1000, pids)
+  await generators.end()
+  const { messages, elapsedUs, used, resent, leftOut } = measured
   const latencies = new Histogram()
   latencies.add(measured.latencies)
   return {
@@ -152,11 +159,15 @@ async function measure(stage: Stage, options: BenchOptions, target: Target, send
     rssBytes: used.middle?.rssBytes,
     p50Us: latencies.percentile(0.5),
     p99Us: latencies.percentile(0.99),
-    limitedBy: limitOf(name, measured, rate),
-    generatorShare: used.generator.cpuUs / elapsedUs,
+    limitedBy: limitOf(name, measured, isBroadcast ? rate * clients : rate),
+    generatorShare: busiestUs(used) / elapsedUs,
     latencies: measured.latencies,
     samples: measured.samples,
-    figures: { ...figuresOf(measured), ...(over === 'datagrams' ? { resent } : {}) },
+    figures: {
+      ...figuresOf(measured),
+      ...(over === 'datagrams' ? { resent } : {}),
+      ...(isBroadcast ? { ...deliveries(measured), leftOut } : {}),
+    },
   }
 }
 
@@ -167,11 +178,19 @@ function figuresOf({ messages, used }: Measured): Record<string, number> {
   return { hostCpuUsPerMessage, serverCpuUsPerMessage: hostCpuUsPerMessage + perMessage(used.middle?.cpuUs) }
 }
 
+/** A rival that runs the game, too, has one process for what the gateway and the host do here. */
+function deliveries({ messages, used }: Measured): Record<string, number> {
+  const perCpuSecond = (us: number): number => (us === 0 ? 0 : (messages * 1e6) / us)
+  const middleUs = used.middle?.cpuUs ?? 0
+  const both = middleUs + (used.host?.cpuUs ?? 0)
+  return { deliveriesPerCpuSecond: perCpuSecond(middleUs), deliveriesPerCpuSecondWithHost: perCpuSecond(both) }
+}
+
 /** Who had no more to give. None: the cores, or the depth, were the limit. */
 function limitOf(name: string, { messages, elapsedUs, used }: Measured, rate: number): Limit {
   if (rate > 0 && messages >= (rate * elapsedUs * KEPT_SHARE) / 1e6) return 'rate'
   const isBusy = (process: string): boolean => (used[process]?.cpuUs ?? 0) >= elapsedUs * BUSY_SHARE
   if (isBusy('middle')) return name === 'skewer' ? 'gateway' : 'proxy'
-  if (isBusy('generator')) return 'generator'
+  if (busiestUs(used) >= elapsedUs * BUSY_SHARE) return 'generator'
   return isBusy('host') ? 'host' : 'none'
 }

@@ -1,13 +1,11 @@
 // idle: what a session costs while nothing is said on it. A fresh gateway for each round: its memory before the first
 // session, and after the last one once it has come to rest.
 import type { BenchOptions } from '../options.ts'
-import type { Measured, ToLoad } from '../processes/load.ts'
+import { busiestUs, Generators } from '../generators.ts'
 import { usageOf } from '../process-usage.ts'
 import { median, type Round } from '../report.ts'
 import { type Outcome, type Scenario, type Stage, startEchoHost, startGateway } from '../stage.ts'
 
-const CONNECT_MS = 120_000
-const ANSWER_MS = 30_000
 const LOOKS = 10
 
 export const idle: Scenario = async (stage, options): Promise<Outcome> => {
@@ -21,13 +19,12 @@ export const idle: Scenario = async (stage, options): Promise<Outcome> => {
 }
 
 async function measure(stage: Stage, options: BenchOptions, i: number): Promise<Round> {
-  const { clients, payloadBytes, seconds, warmupSeconds } = options
+  const { clients, payloadBytes, seconds, warmupSeconds, workers } = options
   const host = await startEchoHost(stage, options)
   const gateway = await startGateway(stage, `gateway-${i + 1}`, host.address)
   const warmupMs = warmupSeconds * 1000
   await new Promise((resolve) => setTimeout(resolve, warmupMs))
   const before = await restingBytes(gateway.pid)
-  const generator = stage.crew.work('the generator', new URL('../processes/load.ts', import.meta.url))
   const plan = {
     speaks: 'lanes' as const,
     over: options.over,
@@ -38,11 +35,11 @@ async function measure(stage: Stage, options: BenchOptions, i: number): Promise<
     rate: 0,
     sends: false,
   }
-  await generator.ask({ kind: 'connect', plan } satisfies ToLoad, CONNECT_MS)
-  const ask: ToLoad = { kind: 'measure', warmupMs, forMs: seconds * 1000, pids: { middle: gateway.pid } }
-  const { elapsedUs, used } = await generator.ask<Measured>(ask, warmupMs + seconds * 1000 + ANSWER_MS)
+  const generators = new Generators(stage, plan, workers)
+  await generators.connect()
+  const { elapsedUs, used } = await generators.measure(warmupMs, seconds * 1000, { middle: gateway.pid })
   const after = await restingBytes(gateway.pid)
-  await Promise.all([generator.end(), gateway.kill(), host.worker.end()])
+  await Promise.all([generators.end(), gateway.kill(), host.worker.end()])
   return {
     messages: 0,
     elapsedUs,
@@ -51,7 +48,7 @@ async function measure(stage: Stage, options: BenchOptions, i: number): Promise<
     p50Us: 0,
     p99Us: 0,
     limitedBy: 'none',
-    generatorShare: used.generator.cpuUs / elapsedUs,
+    generatorShare: busiestUs(used) / elapsedUs,
     figures: {
       sessions: clients,
       rssBytesBefore: before,

@@ -60,6 +60,20 @@ t.test('an open loop keeps its rate', needsProc, async (t) => {
   t.ok(subjects[0].messages > 800 && subjects[0].messages < 1200, `${subjects[0].messages} messages in 2 s`)
 })
 
+t.test('broadcast tells how much is delivered for a second of CPU time', needsProc, async (t) => {
+  const { figures, messages, limitedBy } = (await report(t, ['broadcast', '--rate', '50'])).report.subjects[0]
+  t.ok(messages > 1500 && messages < 2500, `${messages} deliveries of 100 publications to 20`)
+  t.equal(limitedBy, 'rate')
+  t.equal(figures.leftOut, 0)
+  t.ok(figures.deliveriesPerCpuSecond > figures.deliveriesPerCpuSecondWithHost)
+})
+
+t.test('several processes make one load', needsProc, async (t) => {
+  const { subjects } = (await report(t, ['tcp-echo', '--rate', '500', '--depth', '100', '--workers', '3'])).report
+  t.equal(subjects[0].limitedBy, 'rate')
+  t.ok(subjects[0].messages > 800 && subjects[0].messages < 1200, `${subjects[0].messages} messages in 2 s`)
+})
+
 t.test('idle tells what a session costs', needsProc, async (t) => {
   const { figures, rssBytes } = (await report(t, ['idle'])).report.subjects[0]
   t.equal(figures.sessions, 20)
@@ -100,7 +114,7 @@ t.test('wrong usage is told before anything is started', async (t) => {
   t.match(await bad(), /missing required argument 'scenario'/)
   t.match(
     await bad('tcp-ecko'),
-    /Allowed choices are tcp-echo, ws-echo, tls-echo, noise-echo, kcp-echo, http-call, push, idle, storm, reload, abuse/,
+    /Allowed choices are tcp-echo, ws-echo, tls-echo, noise-echo, kcp-echo, http-call, push, broadcast, idle, storm, reload, abuse/,
   )
   t.match(await bad('tcp-echo', '--payload', '7'), /whole number from 8 to 16384/)
   t.match(await bad('tcp-echo', '--against', 'apache'), /The rivals are nginx, haproxy, kcptun, .*socket.io, .*raw/)
