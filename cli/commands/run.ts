@@ -34,6 +34,8 @@ export async function run(flags: RunFlags): Promise<number> {
       throw startFailure(error)
     },
   )
+  // Who reads what is said may go; the gateway stays.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   // Whoever reads that it runs may stop it at once.
   const ending = stopped(running)
   if (file !== undefined) process.on('SIGHUP', () => reload(running))

@@ -6,7 +6,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import path from 'node:path'
 import process from 'node:process'
 import { setTimeout as wait } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { parseArgs, styleText } from 'node:util'
 import { readNoiseKey } from '../../config/noise-keys.ts'
 import { freePort, refusalOf } from './free-port.ts'
@@ -14,6 +14,8 @@ import { startPage } from './page-server.ts'
 
 const here = path.dirname(fileURLToPath(import.meta.url))
 const root = path.join(here, '..', '..')
+/** What each part loads first. */
+const tied = pathToFileURL(path.join(here, 'tied.ts')).href
 const RESTART_MS = 300
 const SHORT_LIFE_MS = 2000
 const READY_MS = 10_000
@@ -119,10 +121,10 @@ let kills = 0
 
 function start(part: Part): void {
   const startedAt = Date.now()
-  const child = spawn(process.execPath, part.args, {
+  const child = spawn(process.execPath, ['--import', tied, ...part.args], {
     cwd: root,
     env: { ...process.env, ...part.env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   })
   running.set(part.name, child)
   const isShown = process.env.ARENA_VERBOSE !== undefined

@@ -31,6 +31,7 @@ import { ownKeys } from './key-file.ts'
 import { behindLoginLimits, LoginDesk } from './login-desk.ts'
 import { LinkDialer } from './link-dialer.ts'
 import { type ListenerAddress, Listeners } from './listeners.ts'
+import { LogOutput } from './log-output.ts'
 import { Loop, monotonicNow } from './loop.ts'
 import { NoiseIdentity } from './noise-identity.ts'
 import { PressureSampler } from './pressure-sampler.ts'
@@ -152,7 +153,7 @@ class GatewayProcess implements RunningGateway {
     this.#sealer = new KeyRingSealer(settings.ticketKeys ?? ownKeys(settings.stateDir))
     this.#noise = new NoiseIdentity(cryptoProvider, (ticket) => openTicket(this.#sealer, ticket))
     this.#noise.prepare(settings)()
-    this.#logFile = new LogFile(settings.log, options.logTarget)
+    this.#logFile = new LogFile(settings.log, options.logTarget ?? new LogOutput(1))
     this.#authenticator = this.#makeAuthenticator(settings)
     this.#observer = new Observer(this.#logFile.log, monotonicNow)
     this.#observer.watch((event) => {

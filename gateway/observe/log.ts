@@ -1,12 +1,17 @@
-// The log: pino, JSON lines or, on a terminal, something to read. Buffered, so that a line costs no system call in the
-// turn that writes it; `close` writes out what is left. Secrets do not get here by design (events carry none); the names
-// below are a second net for objects that somebody logs whole.
+// The log: pino, JSON lines or, on a terminal, something to read. Where the lines go is the target's (io/log-output.ts);
+// `close` has it write out what is left. Secrets do not get here by design (events carry none); the names below are a second
+// net for objects that somebody logs whole.
 import { styleText } from 'node:util'
 import pino from 'pino'
 
 export type LogSettings = { level: string; format: 'json' | 'pretty' | 'auto' }
-/** Where lines go: pino's own buffered stdout unless told otherwise. */
-export type LogTarget = { write(line: string): unknown }
+/** Where lines go. */
+export type LogTarget = {
+  write(line: string): unknown
+  /** Writes out what it holds; never throws. */
+  flushSync?(): void
+  close?(): Promise<void>
+}
 export type Log = pino.Logger
 
 const secrets = [
@@ -24,31 +29,26 @@ const redact = { paths: secrets.flatMap((name) => [name, `*.${name}`, `*.*.${nam
 
 export class LogFile {
   readonly log: Log
-  readonly #file: ReturnType<typeof pino.destination> | undefined
+  readonly #target: LogTarget
 
-  constructor(settings: LogSettings, target?: LogTarget) {
-    this.#file = target === undefined ? pino.destination({ fd: 1, sync: false }) : undefined
-    const out: LogTarget = target ?? this.#file!
+  constructor(settings: LogSettings, target: LogTarget) {
+    this.#target = target
     const isPretty = settings.format === 'pretty' || (settings.format === 'auto' && process.stdout.isTTY === true)
-    const stream = isPretty ? { write: (line: string) => out.write(prettyLine(line)) } : out
+    const stream = isPretty ? { write: (line: string) => target.write(prettyLine(line)) } : target
     this.log = pino(
       { level: settings.level, redact, base: undefined, timestamp: pino.stdTimeFunctions.isoTime },
       stream,
     )
   }
 
-  /** Writes out what is buffered. */
+  /** Writes out what the target holds. */
   async close(): Promise<void> {
-    const file = this.#file
-    if (file === undefined) return
-    // Flushing a destination that is not open yet throws.
-    if (!isOpen(file)) await new Promise<void>((resolve) => file.once('ready', () => resolve()))
-    file.flushSync()
+    await this.#target.close?.()
   }
 
   /** The same, at once, for a process that is about to die: what cannot be written is lost. */
   closeNow(): void {
-    if (this.#file !== undefined && isOpen(this.#file)) this.#file.flushSync()
+    this.#target.flushSync?.()
   }
 }
 
@@ -57,8 +57,6 @@ export const storeTeller = (log: Log) => (isUp: boolean, error: Error | undefine
   if (isUp) log.info('the shared store answers')
   else log.warn({ err: error }, 'the shared store is away: limits hold on this gateway alone')
 }
-
-const isOpen = (file: object): boolean => ((file as { fd?: number }).fd ?? -1) >= 0
 
 const levels: Record<number, [string, 'gray' | 'cyan' | 'green' | 'yellow' | 'red' | 'magenta']> = {
   10: ['trace', 'gray'],

@@ -129,3 +129,23 @@ t.test('without --json, people read it on stderr and the log has stdout to itsel
   )
   for (const line of stdout.trim().split('\n')) t.ok(JSON.parse(line), line)
 })
+
+t.test('who reads what it says may go: it serves on, and ends in order', { skip: isWindows }, async (t) => {
+  const { running, about } = await started(dev, t.testdir({}))
+  t.teardown(() => running.child.kill('SIGKILL'))
+  running.child.stdout!.destroy()
+  running.child.stderr!.destroy()
+  for (let i = 0; i < 5; i++) {
+    // No LOGIN begins like that: each is a line in the log.
+    const socket = net.connect(about.listeners[0].port, '127.0.0.1', () => socket.write(Buffer.alloc(100, 0xff)))
+    await new Promise((resolve) =>
+      socket
+        .on('error', () => {})
+        .once('close', resolve)
+        .resume(),
+    )
+  }
+  t.match(await skewer(['stats', '--json', '--admin', about.admin!]), { code: 0 }, 'it serves')
+  running.child.kill('SIGTERM')
+  t.match(await running.ended, { code: 0, signal: null })
+})

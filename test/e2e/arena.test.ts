@@ -231,6 +231,18 @@ t.test('play goes on over kill -9 and a cut network, and everything stops togeth
   })
 })
 
+t.test('where the demo itself is killed with -9, its parts end as well', async (t) => {
+  const demo = await started()
+  const parts = childrenOf(demo.child.pid!)
+  t.equal(parts.length, 3, 'a host, a gateway and the bots')
+  t.teardown(() => {
+    for (const pid of parts) if (isAlive(pid)) process.kill(pid, 'SIGKILL')
+  })
+  demo.child.kill('SIGKILL')
+  await until(() => !parts.some(isAlive), 'nothing of it runs')
+  for (const port of demo.ports) t.ok(await isRefused(port), `port ${port} is free`)
+})
+
 t.test('a port that is busy is named, with what to do', async (t) => {
   const other = createServer().listen(0, '127.0.0.1')
   await once(other, 'listening')
@@ -245,4 +257,13 @@ t.test('a port that is busy is named, with what to do', async (t) => {
 /** Processes that this one has started, as Linux tells. */
 function childrenOf(pid: number): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
+}
+
+/** Whether it runs: one that has ended and that nobody asks about has no command any more. */
+function isAlive(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`).length > 0
+  } catch {
+    return false
+  }
 }

@@ -138,11 +138,3 @@ t.test('a person reads time, level, sentence and fields', async (t) => {
   t.match(plain[1], /error it failed\nError: broken\n/)
   t.match(stripVTControlCharacters(prettyLine('{"level":35,"time":"x","event":"e"}')), '35')
 })
-
-t.test('the log can be closed before its file is open, at once, and twice', async (t) => {
-  const early = new LogFile({ level: 'silent', format: 'json' })
-  early.closeNow()
-  await early.close()
-  await early.close()
-  t.pass('nothing was thrown')
-})
