@@ -3,8 +3,8 @@
 // `node bench/micro/breaker.ts`.
 import Opossum from 'opossum'
 import { CircuitBreaker } from '../../policies/circuit-breaker.ts'
+import { type Case, measure, printRatio } from './measure.ts'
 
-const ROUNDS = 7
 const settings = {
   errorRate: 0.5,
   slowRate: 0.5,
@@ -19,50 +19,47 @@ const settings = {
 
 let kept = 0
 
-function ours(failEvery: number): number {
-  const count = 2_000_000
+function ours(failEvery: number): Case['run'] {
   const breaker = new CircuitBreaker(settings, () => {}, 0)
-  const from = process.hrtime.bigint()
-  for (let i = 0; i < count; i++) {
-    const now = i >> 4
-    breaker.record(breaker.ask(now), i % failEvery === 0, 3, i, now)
+  let at = 0
+  return (count) => {
+    for (let i = 0; i < count; i++) {
+      const now = ++at >> 4
+      breaker.record(breaker.ask(now), failEvery > 0 && i % failEvery === 0, 3, i, now)
+    }
+    kept += breaker.counts(0).failed
   }
-  kept += breaker.counts(0).failed
-  return Number(process.hrtime.bigint() - from) / count
 }
 
-async function theirs(failEvery: number): Promise<number> {
-  const count = 100_000
+function theirs(failEvery: number): Case['run'] {
   const failure = new Error('failed')
-  const breaker = new Opossum((i: number) => (i % failEvery === 0 ? Promise.reject(failure) : Promise.resolve(i)), {
-    timeout: false,
-    errorThresholdPercentage: 50,
-    volumeThreshold: 1e9,
-    rollingPercentilesEnabled: false,
-    enableSnapshots: false,
-  })
-  const from = process.hrtime.bigint()
-  for (let i = 0; i < count; i++) await breaker.fire(i).catch(() => kept++)
-  const spent = Number(process.hrtime.bigint() - from) / count
-  breaker.shutdown()
-  return spent
+  const breaker = new Opossum(
+    (i: number) => (failEvery > 0 && i % failEvery === 0 ? Promise.reject(failure) : Promise.resolve(i)),
+    {
+      timeout: false,
+      errorThresholdPercentage: 50,
+      volumeThreshold: 1e9,
+      rollingPercentilesEnabled: false,
+      enableSnapshots: false,
+    },
+  )
+  breakers.push(breaker)
+  return async (count) => {
+    for (let i = 0; i < count; i++) await breaker.fire(i).catch(() => kept++)
+  }
 }
 
-const median = (values: number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]
-
+const breakers: Opossum[] = []
 for (const [name, failEvery] of [
-  ['all go well', Infinity],
+  ['all go well', 0],
   ['one in five fails', 5],
 ] as const) {
-  const a: number[] = []
-  const b: number[] = []
-  for (let round = 0; round < ROUNDS; round++) {
-    a.push(ours(failEvery))
-    b.push(await theirs(failEvery))
-  }
-  const ratio = median(b.map((value, i) => value / a[i]))
-  console.log(
-    `${name.padEnd(18)} skewer ${median(a).toFixed(1)} ns  opossum ${median(b).toFixed(0)} ns  opossum / skewer ${ratio.toFixed(0)}`,
-  )
+  const cases = [
+    { what: 'skewer', run: ours(failEvery) },
+    { what: 'opossum', run: theirs(failEvery) },
+  ]
+  const [own, other] = await measure(`request in a breaker, ${name}`, cases)
+  printRatio('  opossum / skewer', own, other)
 }
-if (kept < 0) throw new Error('never')
+for (const breaker of breakers) breaker.shutdown()
+if (kept === 0) throw new Error('nothing failed')

@@ -1,14 +1,10 @@
 // What one round trip of two KCP ends costs in process: A sends, B takes it and answers as much, A takes the answer; two
-// datagrams, no network, no sealing, nothing done with the messages. Run it with `node bench/micro/kcp.ts [bytes]`. The
-// best of several rounds is printed beside the median, since machines are shared. Bytes allocated are V8's own count,
-// which a collection in between does not change.
-import { getHeapStatistics } from 'node:v8'
+// datagrams, no network, no sealing, nothing done with the messages. Run it with `node bench/micro/kcp.ts [bytes]`.
 import { Kcp, type KcpSink } from '../../protocols/kcp/kcp.ts'
 import { SegmentPool } from '../../protocols/kcp/segment-pool.ts'
 import { kcpSettings } from '../../protocols/kcp/settings.ts'
+import { measure } from './measure.ts'
 
-const ROUNDS = 15
-const TRIPS = 100_000
 const FILL = 7
 
 class End implements KcpSink {
@@ -45,32 +41,33 @@ function run(a: End, b: End, payload: Uint8Array, trips: number, from: number): 
   return now
 }
 
-const payloadBytes = Number(process.argv[2] ?? 64)
-const payload = new Uint8Array(payloadBytes).fill(FILL)
 const pool = new SegmentPool()
-const a = new End(pool)
-const b = new End(pool)
-a.peer = b
-b.peer = a
-let now = run(a, b, payload, TRIPS, 1000)
 
-const nanoseconds: number[] = []
-for (let round = 0; round < ROUNDS; round++) {
-  const from = process.hrtime.bigint()
-  now = run(a, b, payload, TRIPS, now)
-  nanoseconds.push(Number(process.hrtime.bigint() - from) / TRIPS)
+function pair(): [End, End] {
+  const [a, b] = [new End(pool), new End(pool)]
+  a.peer = b
+  b.peer = a
+  return [a, b]
 }
-nanoseconds.sort((x, y) => x - y)
 
-// Newer than its type declarations.
-const allocated = (): number =>
-  (getHeapStatistics() as unknown as { total_allocated_bytes: number }).total_allocated_bytes
-const before = allocated()
-now = run(a, b, payload, TRIPS, now)
-const perTrip = (allocated() - before) / TRIPS
-
-if (a.receivedCount !== b.receivedCount || a.kcp.unackedBytes !== 0) throw new Error('a round trip was lost')
-process.stdout.write(
-  `kcp round trip of ${payloadBytes} bytes: best ${nanoseconds[0].toFixed(0)} ns, ` +
-    `median ${nanoseconds[ROUNDS >> 1].toFixed(0)} ns, allocated ${perTrip.toFixed(1)} bytes\n`,
+const sizes = process.argv[2] === undefined ? [64, 1200] : [Number(process.argv[2])]
+const ends: End[] = []
+await measure(
+  'kcp',
+  sizes.map((payloadBytes) => {
+    const payload = new Uint8Array(payloadBytes).fill(FILL)
+    const [a, b] = pair()
+    ends.push(a, b)
+    let now = 1000
+    return {
+      what: `round trip of ${payloadBytes} bytes`,
+      run(count: number) {
+        now = run(a, b, payload, count, now)
+      },
+    }
+  }),
 )
+for (let i = 0; i < ends.length; i += 2) {
+  const [a, b] = [ends[i], ends[i + 1]]
+  if (a.receivedCount !== b.receivedCount || a.kcp.unackedBytes !== 0) throw new Error('a round trip was lost')
+}

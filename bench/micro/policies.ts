@@ -1,17 +1,15 @@
 // What judging a message costs: ten policies at its place (eight rate limits by different keys, of messages and of bytes,
 // two sizes), for 1,000 sessions. One by one each message is of another session, so that buckets come out of memory; in
 // batches of eight a session sends eight messages at one time, as a read from a busy connection brings them. Run it with
-// `node bench/micro/policies.ts [sessions]`. The best of several rounds is printed beside the median, since machines are
-// shared.
+// `node bench/micro/policies.ts [sessions]`.
 import { BucketTable } from '../../policies/bucket-table.ts'
 import { CompiledPolicies, CompileTools, PolicyCounts } from '../../policies/compile.ts'
 import { Judgement, type Pipeline, verdict } from '../../policies/pipeline.ts'
 import type { RateLimitSettings } from '../../policies/rate-limit.ts'
 import { Pressure } from '../../policies/shedding.ts'
 import { type LimitKey, Subject } from '../../policies/subject.ts'
+import { type Case, measure } from './measure.ts'
 
-const ROUNDS = 15
-const MESSAGES = 400_000
 const SESSIONS = Number(process.argv[2] ?? 1000)
 const BATCH = 8
 
@@ -68,10 +66,11 @@ const subjects = Array.from({ length: SESSIONS }, (_, i) => {
   return subject
 })
 
-function run(pipeline: Pipeline, judgement: Judgement, batch: number, from: number): number {
-  let now = from
+let now = 1000
+
+function run(pipeline: Pipeline, judgement: Judgement, batch: number, count: number): void {
   let passed = 0
-  for (let i = 0; i < MESSAGES; i += batch) {
+  for (let i = 0; i < count; i += batch) {
     // A stride that visits every session before it comes back to one.
     judgement.subject = subjects[((i / batch) * 7919) % SESSIONS]
     now += 0.001
@@ -82,31 +81,18 @@ function run(pipeline: Pipeline, judgement: Judgement, batch: number, from: numb
       if (pipeline.judge(judgement, now) === verdict.pass) passed++
     }
   }
-  if (passed !== MESSAGES) throw new Error(`${MESSAGES - passed} messages were refused`)
-  return now
+  if (passed < count) throw new Error(`${count - passed} messages were refused`)
 }
 
-for (const count of [1, 10]) {
-  const pipeline = pipelineOf(count)
+const cases = [1, 10].flatMap((policies) => {
+  const pipeline = pipelineOf(policies)
   const judgement = new Judgement(subjects[0])
-  const samples = new Map<number, number[]>([
-    [1, []],
-    [BATCH, []],
-  ])
-  let now = run(pipeline, judgement, BATCH, run(pipeline, judgement, 1, 1000))
-  for (let round = 0; round < ROUNDS; round++) {
-    for (const [batch, nanoseconds] of samples) {
-      const from = process.hrtime.bigint()
-      now = run(pipeline, judgement, batch, now)
-      nanoseconds.push(Number(process.hrtime.bigint() - from) / MESSAGES)
-    }
-  }
-  for (const [batch, nanoseconds] of samples) {
-    nanoseconds.sort((a, b) => a - b)
+  return [1, BATCH].map((batch): Case => {
     const how = batch === 1 ? 'one by one' : `in batches of ${batch}`
-    process.stdout.write(
-      `${pipeline.checks.length} policies, ${how}: best ${nanoseconds[0].toFixed(0)} ns, ` +
-        `median ${nanoseconds[ROUNDS >> 1].toFixed(0)} ns a message\n`,
-    )
-  }
-}
+    return {
+      what: `${pipeline.checks.length} policies, ${how}`,
+      run: (count) => run(pipeline, judgement, batch, count),
+    }
+  })
+})
+await measure(`judging a message, ${SESSIONS} sessions`, cases)

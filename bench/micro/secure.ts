@@ -1,5 +1,5 @@
 // What the secure layer costs: a record sealed and opened, a handshake answered, a datagram of junk refused. Run it with
-// `node bench/micro/secure.ts`. It is the process's CPU time that counts, since others share the cores: +-30 %.
+// `node bench/micro/secure.ts`.
 import { cryptoProvider, plainCryptoProvider } from '../../gateway/io/crypto-provider.ts'
 import { ConnectionIdCipher } from '../../protocols/secure/connection-id.ts'
 import { type CryptoProvider, NO_BYTES, TAG_BYTES } from '../../protocols/secure/crypto.ts'
@@ -8,54 +8,33 @@ import { DatagramInitiator } from '../../protocols/secure/datagram-initiator.ts'
 import { DatagramServer } from '../../protocols/secure/datagram-server.ts'
 import { Initiator, Responder } from '../../protocols/secure/handshakes.ts'
 import { nobleProvider } from '../../protocols/secure/noble-provider.ts'
+import { type Case, measure, repeat } from './measure.ts'
 
-const RUN_MS = 300
 const secret = (letter: number): Uint8Array => new Uint8Array(32).fill(letter)
 
-/** Microseconds of CPU a call, the best of three runs after a warm-up. */
-function measure(what: () => void): number {
-  let best = Infinity
-  for (let run = 0; run < 4; run++) {
-    const start = performance.now()
-    const before = process.cpuUsage()
-    let calls = 0
-    while (performance.now() - start < RUN_MS) {
-      for (let i = 0; i < 50; i++) what()
-      calls += 50
-    }
-    const { user, system } = process.cpuUsage(before)
-    if (run > 0) best = Math.min(best, (user + system) / calls)
-  }
-  return best
-}
-
-const print = (what: string, us: number): void => {
-  process.stdout.write(`${what.padEnd(64)} ${us.toFixed(2).padStart(9)} us\n`)
-}
-
-function benchAead(crypto: CryptoProvider, length: number): void {
+function aead(crypto: CryptoProvider, length: number): Case {
   const [key, plain, out] = [secret(1), new Uint8Array(length), new Uint8Array(length + TAG_BYTES)]
   let counter = 0
-  const us = measure(() => {
+  const run = repeat(() => {
     crypto.aead.seal(key, counter, NO_BYTES, plain, out)
     crypto.aead.open(key, counter++, NO_BYTES, out, plain)
   })
-  print(`seal and open ${length} bytes, ${crypto.name}`, us)
+  return { what: `${length} bytes, ${crypto.name}`, run }
 }
 
-function benchHandshake(crypto: CryptoProvider): void {
+function handshake(crypto: CryptoProvider): Case {
   const identity = crypto.dh.generateFrom(secret(2))
   const options = { crypto, transport: 'tcp', gatewayKey: identity.publicKey, ephemeralSecret: secret(3) }
   const initiator = new Initiator(options)
   const responder = new Responder({ crypto, identity, transport: 'tcp' })
-  const us = measure(() => {
+  const run = repeat(() => {
     const read = responder.read(initiator.kind, 1, 1, initiator.message)
     if (read.ok) read.first.answer(secret(4))
   })
-  print(`NK answered (${Math.round(1e6 / us)}/s), ${crypto.name}`, us)
+  return { what: crypto.name, run }
 }
 
-function benchJunk(crypto: CryptoProvider): void {
+async function measureDatagrams(crypto: CryptoProvider): Promise<void> {
   const identity = crypto.dh.generateFrom(secret(2))
   const server = new DatagramServer({
     responder: new Responder({ crypto, identity, transport: 'udp' }),
@@ -88,30 +67,32 @@ function benchJunk(crypto: CryptoProvider): void {
   unkeyed.fill(0, 28, 30)
   const initiator = new Initiator({ ...common, transport: 'udp' })
   const init = writeInit(crypto.hash, macKeyOf(crypto, identity.publicKey), initiator, echo, undefined)
-  const cases: [string, Uint8Array][] = [
+  const junk: [string, Uint8Array][] = [
     ['of no type', Uint8Array.of(99, 1, 2, 3)],
     ['with an id of nobody', noise],
     ['forged for a connection', forged],
     ['INIT with a wrong mac', unkeyed],
     ['INIT without a cookie, answered by one', init],
   ]
-  for (const [what, bytes] of cases) {
-    print(
-      `junk: ${what}, ${crypto.name}`,
-      measure(() => void server.receive('198.51.100.1:1', bytes, 0)),
-    )
-  }
+  const cases = junk.map(([what, bytes]) => ({
+    what,
+    run: repeat(() => void server.receive('198.51.100.1:1', bytes, 0)),
+  }))
+  // Before the others: what is old for a connection is refused more cheaply than what is forged for it.
+  await measure(`junk, ${crypto.name}`, cases)
   const content = new Uint8Array(64)
   const out = new Uint8Array(content.length + SEALED_OVERHEAD_BYTES)
-  const us = measure(() => {
+  const run = repeat(() => {
     connection.seal('data', content, out)
     server.receive('client', out, 0)
   })
-  print(`DATA of 64 bytes sealed, and received by the server, ${crypto.name}`, us)
+  await measure(`datagrams, ${crypto.name}`, [{ what: 'DATA of 64 bytes sealed, and received by the server', run }])
 }
 
 const providers = [cryptoProvider(), plainCryptoProvider(), nobleProvider]
-for (const crypto of providers) for (const length of [64, 1200]) benchAead(crypto, length)
-for (const crypto of providers) benchHandshake(crypto)
-benchJunk(providers[0])
-benchJunk(nobleProvider)
+await measure(
+  'aead, sealed and opened',
+  [64, 1200].flatMap((length) => providers.map((crypto) => aead(crypto, length))),
+)
+await measure('first message of a handshake (NK) answered', providers.map(handshake))
+for (const crypto of [providers[0], nobleProvider]) await measureDatagrams(crypto)

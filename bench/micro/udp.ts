@@ -1,6 +1,5 @@
 // What a datagram costs the gateway's UDP edge before the core hears of it: junk that is refused, and a segment of a player.
-// Tables of conversations as the listener drives them, without a socket; `node bench/micro/udp.ts`. CPU time of the process, the best
-// of three runs after a warm-up.
+// Tables of conversations as the listener drives them, without a socket; `node bench/micro/udp.ts`.
 import { cryptoProvider } from '../../gateway/io/crypto-provider.ts'
 import { DatagramCounters } from '../../gateway/datagram-counters.ts'
 import type { DatagramEnvironment } from '../../gateway/kcp-carriers.ts'
@@ -13,9 +12,8 @@ import { PlainEnvelope } from '../../sdk/client/envelope.ts'
 import type { Envelope } from '../../sdk/client/envelope.ts'
 import { KcpLine } from '../../sdk/client/kcp-line.ts'
 import { SealedEnvelope } from '../../sdk/client/sealed-envelope.ts'
+import { type Case, measure, repeat } from './measure.ts'
 
-const RUN_MS = 300
-const BATCH = 64
 const settings = kcpSettings('fast', { mtu: 1170, stream: true, peerMtu: 1500 })
 const crypto = cryptoProvider()
 const identity = crypto.dh.generateFrom(new Uint8Array(32).fill(2))
@@ -45,21 +43,6 @@ const sealed = () =>
   })
 const plain = () => new PlainKcp(environment, new DatagramCounters(), settings)
 
-function print(what: string, once: () => void): void {
-  let best = Infinity
-  for (let run = 0; run < 4; run++) {
-    const [start, before] = [performance.now(), process.cpuUsage()]
-    let calls = 0
-    while (performance.now() - start < RUN_MS) {
-      for (let i = 0; i < BATCH; i++) once()
-      calls += BATCH
-    }
-    const { user, system } = process.cpuUsage(before)
-    if (run > 0) best = Math.min(best, (user + system) / calls)
-  }
-  process.stdout.write(`${what.padEnd(58)} ${best.toFixed(2).padStart(8)} us\n`)
-}
-
 /** A client that is in, and what it sends from then on. */
 function join(table: Table, conv: number, envelope: Envelope): { line: KcpLine; up: Uint8Array[] } {
   const up: Uint8Array[] = []
@@ -77,7 +60,7 @@ function join(table: Table, conv: number, envelope: Envelope): { line: KcpLine; 
 }
 
 /** One message of 64 bytes from the client to the core, and its acknowledgement back. */
-function player(what: string, table: Table, conv: number, envelope: Envelope): Uint8Array {
+function player(table: Table, conv: number, envelope: Envelope): { last: () => Uint8Array; it: Case } {
   const { line, up } = join(table, conv, envelope)
   const payload = new Uint8Array(64)
   let last: Uint8Array = payload
@@ -93,25 +76,29 @@ function player(what: string, table: Table, conv: number, envelope: Envelope): U
     table.tick(now)
     for (const bytes of down.splice(0)) line.receive(bytes, now)
   }
-  print(`${what}: 64 bytes up, both ends`, () => turn(true))
-  return last
+  turn(true)
+  return { last: () => last, it: { what: '64 bytes up, both ends', run: repeat(() => turn(true)) } }
 }
 
 /** As spoofed ones are: each another network. */
 const addresses = Array.from({ length: 65_536 }, (_, i) => `10.7.${i >>> 8}.${i & 255}`)
 
-function junk(what: string, table: Table, bytes: Uint8Array): void {
+function junk(what: string, table: Table, bytes: Uint8Array): Case {
   let i = 0
-  print(what, () => {
+  const run = repeat(() => {
     i = (i + 1) % addresses.length
     table.receive(addresses[i], 20_000, bytes, now)
     down.length = 0
   })
+  return { what, run }
 }
 
 const table = sealed()
 const envelope = new SealedEnvelope({ crypto, gatewayKey: identity.publicKey, random }, now)
-const last = player('sealed', table, 1, envelope)
+const known = player(table, 1, envelope)
+await measure('datagrams of a player', [known.it])
+// Behind it: what is old for a connection is refused more cheaply than what is forged for it.
+const last = known.last()
 const noise = random(100)
 noise[0] = 0x10
 const forged = last.slice()
@@ -121,19 +108,24 @@ const init = random(1200)
 init[0] = 1
 init.fill(0, 28, 30)
 const asks = new SealedEnvelope({ crypto, gatewayKey: identity.publicKey, random }, now).next(now)!
-junk('sealed, junk: of no type', table, Uint8Array.of(99, 1, 2, 3))
-junk('sealed, junk: an id of nobody', table, noise)
-junk('sealed, junk: a replay', table, last)
-junk('sealed, junk: forged for a connection', table, forged)
-junk('sealed, junk: INIT with a wrong mac', table, init)
-junk('sealed: INIT without a cookie, answered by one', table, asks)
+await measure('junk at the sealed edge', [
+  junk('of no type', table, Uint8Array.of(99, 1, 2, 3)),
+  junk('with an id of nobody', table, noise),
+  junk('a replay', table, last),
+  junk('forged for a connection', table, forged),
+  junk('INIT with a wrong mac', table, init),
+  junk('INIT without a cookie, answered by one', table, asks),
+])
 
 const open = plain()
-player('plain', open, 77, new PlainEnvelope())
+const stranger = player(open, 77, new PlainEnvelope())
 const segment = new Uint8Array(48)
 segment[4] = 81
 segment[20] = 24
 const late = segment.slice()
 late[12] = 5
-junk('plain, junk: begins nothing', open, late)
-junk('plain, junk: begins one, and an older stranger goes', open, segment)
+await measure('datagrams of a player without security', [stranger.it])
+await measure('junk at the plain edge', [
+  junk('begins nothing', open, late),
+  junk('begins a conversation, and an older stranger goes', open, segment),
+])

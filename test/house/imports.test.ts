@@ -24,7 +24,7 @@ const importsOf = (path: string): string[] =>
 const roomOf = (path: string): string => path.split('/')[0]
 /** Micro benchmarks time single machines, the gateway's among them; the load tool beside them only spawns gateways. */
 const mayImportFrom = (path: string): readonly string[] | undefined =>
-  path.startsWith('bench/micro/') ? ['sdk', 'protocols', 'policies', 'gateway'] : mayImport[roomOf(path)]
+  path.startsWith('bench/micro/') ? ['sdk', 'protocols', 'policies', 'config', 'gateway'] : mayImport[roomOf(path)]
 const code = tracked.filter((path) => isCode(path))
 
 t.test('every file with code in it is in a room', async (t) => {
