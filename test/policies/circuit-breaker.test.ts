@@ -259,3 +259,39 @@ async function runBoth(seed: number): Promise<{ ours: string[]; theirs: string[]
     mock.timers.reset()
   }
 }
+
+t.test('slow answers are no failures in a row', async (t) => {
+  const { breaker } = breakerOf({ errorRate: 1, slowAfterMs: 100, consecutiveFailures: 3 })
+  requests(breaker, 'failed', 2, 0)
+  requests(breaker, 200, 1, 0)
+  requests(breaker, 'failed', 2, 0)
+  t.equal(breaker.state, 'closed', 'an answer that came late did come')
+  requests(breaker, 'failed', 1, 0)
+  t.equal(breaker.state, 'open')
+})
+
+t.test('what one client may count is no more where one stretch of the window meets the next', async (t) => {
+  const { breaker } = breakerOf()
+  const failed = (now: number) => {
+    for (let i = 0; i < 10; i++) breaker.record(breaker.ask(now), true, 1, 7, now)
+    return breaker.counts(now).failed
+  }
+  t.equal(failed(950), 2, 'a third of five')
+  t.equal(failed(1050), 2, 'the next stretch has begun, and those before are in the window yet')
+  t.equal(failed(2100), 2, 'now they are not')
+})
+
+t.test('what the operator says, and a pause of a year, make everybody count anew', async (t) => {
+  const { breaker } = breakerOf()
+  const failed = (now: number) => {
+    for (let i = 0; i < 10; i++) breaker.record(breaker.ask(now), true, 1, 7, now)
+    return breaker.counts(now).failed
+  }
+  t.equal(failed(0), 2)
+  breaker.force('auto', 10)
+  t.equal(failed(10), 2)
+  const year = 365 * 86_400_000
+  const startedAt = performance.now()
+  t.equal(failed(year), 2)
+  t.ok(performance.now() - startedAt < 500, 'at no cost')
+})

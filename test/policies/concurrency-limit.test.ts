@@ -52,3 +52,22 @@ t.test('a limit that nobody reaches stays as it is', async (t) => {
   for (let i = 0; i < 1000; i++) if (limit.take()) limit.answered(5)
   t.ok(limit.limit <= shrunk * 2 + 10, 'one at a time proves nothing about a hundred')
 })
+
+t.test(
+  'a latency that is better than ever is believed at once: the limit falls when it is not reached again',
+  async (t) => {
+    const limit = new ConcurrencyLimit({ max: 100, isAdaptive: true, min: 4 })
+    const rounds = (count: number, latencyMs: number) => {
+      for (let round = 0; round < count; round++) {
+        while (limit.take());
+        for (let i = limit.inFlight; i > 0; i--) limit.answered(latencyMs)
+      }
+    }
+    rounds(3, 100)
+    t.equal(limit.limit, 100)
+    rounds(1, 10)
+    t.equal(limit.limit, 100)
+    rounds(1, 100)
+    t.ok(limit.limit < 100, `${limit.limit}: ten times the best of all is queueing`)
+  },
+)

@@ -14,6 +14,8 @@ t.test('addresses are counted by what one subscriber has, and by what lies aroun
     ['64:ff9b::192.0.2.7', '64:ff9b:0:0::/64', '64:ff9b:0::/48'],
     ['sim-7', 'sim-7', 'sim-7'],
     ['1:2:3', '1:2:3', '1:2:3'],
+    ['1:2:3:4:5:6:7:8:9', '1:2:3:4:5:6:7:8:9', '1:2:3:4:5:6:7:8:9'],
+    ['1:2:3:4::5:6:7:8:9', '1:2:3:4::5:6:7:8:9', '1:2:3:4::5:6:7:8:9'],
   ]) {
     t.equal(addressKey(address), own, address)
     t.equal(networkKey(address), around, address)

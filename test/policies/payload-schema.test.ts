@@ -110,3 +110,18 @@ t.test('the page, running', async (t) => {
   t.same(book.got, ['arena.move', 'arena.name'])
   t.equal(book.count('payload_schema route arena/arena.move', verdict.reject), 4)
 })
+
+t.test('a text that is not UTF-8 does not fit, in JSON neither', async (t) => {
+  for (const [contentType, good, bad] of [
+    ['text', [0x61], [0xff]],
+    ['json', [0x22, 0x61, 0x22], [0x22, 0xff, 0x22]],
+  ] as const) {
+    const { client, host } = worldWith({ contentType, schema: { type: 'string' } })
+    host.take()
+    writeOneway(client.w, 0, 1, 0, Uint8Array.from(bad))
+    writeOneway(client.w, 0, 2, 0, Uint8Array.from(good))
+    client.send()
+    const rejects = client.only(laneKind.reject).map(({ lane }) => [lane!.number, lane!.code])
+    t.same(rejects, [[1, code.invalid_payload]], contentType)
+  }
+})

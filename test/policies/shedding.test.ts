@@ -153,3 +153,13 @@ t.test('the page, running', async (t) => {
   ])
   t.same([said, moved, bought], [['overloaded'], ['ok'], ['ok']])
 })
+
+t.test('where a reload takes shedding away, what was shed goes again at once', async (t) => {
+  const pressure = new Pressure(settings)
+  for (let i = 0; i < 3; i++) pressure.sample({ ...calm, memoryShare: 1 }, i)
+  t.equal(pressure.level, 3)
+  pressure.configure(undefined)
+  t.equal(pressure.level, 0)
+  pressure.configure(settings)
+  t.equal(pressure.level, 0, 'nothing is left of it where it comes back')
+})
