@@ -32,6 +32,8 @@ export class Guard {
   concurrency: ConcurrencyLimit | undefined = undefined
   /** A canary host whose breaker has opened (canary.rollback); until the operator says otherwise. */
   hasOpened = false
+  /** The code of the refusal that was given last. */
+  refusal: number = code.ok
   #isBreakerObserved = false
   #isConcurrencyObserved = false
   readonly #observe: (event: GatewayEvent) => void
@@ -65,13 +67,17 @@ export class Guard {
     if (breaker !== undefined && !breaker.isClosed) {
       as = breaker.ask(now)
       if (as === pass.refused) {
-        if (!this.#isBreakerObserved) return pass.refused
+        if (!this.#isBreakerObserved) {
+          this.refusal = code.breaker_open
+          return pass.refused
+        }
         as = pass.ordinary
       }
     }
     if (concurrency !== undefined && !concurrency.take()) {
       if (!this.#isConcurrencyObserved) {
         breaker?.giveBack(as)
+        this.refusal = code.concurrency
         return pass.refused
       }
       concurrency.takeAnyway()
@@ -89,13 +95,8 @@ export class Guard {
     const { breaker } = this
     if (breaker === undefined || !breaker.refuses(now)) return true
     breaker.refusals++
+    this.refusal = code.breaker_open
     return this.#isBreakerObserved
-  }
-
-  /** The code of a refusal that was just given. */
-  get refusal(): number {
-    const isBreaker = this.breaker !== undefined && !this.breaker.isClosed && !this.#isBreakerObserved
-    return isBreaker ? code.breaker_open : code.concurrency
   }
 
   retryMs(now: number): number {

@@ -9,15 +9,17 @@ import { code } from '../protocols/codes.ts'
 import type { Gateway } from './gateway.ts'
 import type { Session } from './session.ts'
 
-type Held = { session: string; isConnected: boolean; until: number }
+type Away = { session: string; until: number }
 
 /** Users that are remembered though none of their connections is here. */
 const AWAY_MAX = 100_000
 
 export class SingleLogin {
   readonly #gateway: Gateway
-  /** In the order in which they left, the longest away first. */
-  readonly #byUser = new Map<string, Held>()
+  /** The session of each user that is connected. */
+  readonly #here = new Map<string, string>()
+  /** Of those that are not, the longest away first. */
+  readonly #away = new Map<string, Away>()
   mode: Settings['singleLogin'] = undefined
 
   constructor(gateway: Gateway) {
@@ -27,38 +29,39 @@ export class SingleLogin {
   /** A session attaches: `ok`, or the code that refuses it. */
   claim(session: Session, now: number): number {
     if (this.mode === undefined || session.isCounted) return code.ok
-    const held = this.#byUser.get(session.user)
-    if (held !== undefined && held.session !== session.id && (held.isConnected || held.until > now)) {
-      if (this.mode === 'reject') {
-        if (held.isConnected) return code.user_present
-      } else {
-        this.#gateway.kick(held.session, code.replaced)
-      }
+    const { id, user } = session
+    const here = this.#here.get(user)
+    if (this.mode === 'reject') {
+      if (here !== undefined && here !== id) return code.user_present
+    } else {
+      const older = here ?? this.#onItsWay(user, now)
+      if (older !== undefined && older !== id) this.#gateway.kick(older, code.replaced)
     }
     session.isCounted = true
-    this.#byUser.delete(session.user)
-    this.#byUser.set(session.user, { session: session.id, isConnected: true, until: Infinity })
+    this.#away.delete(user)
+    this.#here.set(user, id)
     return code.ok
   }
 
   /** The last connection of a session here has ended. */
-  left(session: Session, now: number): void {
-    const held = this.#byUser.get(session.user)
-    if (held?.session !== session.id) return
-    this.#byUser.delete(session.user)
+  left({ id, user }: Session, now: number): void {
+    if (this.#here.get(user) !== id) return
+    this.#here.delete(user)
     if (this.mode === undefined) return
-    held.isConnected = false
-    held.until = now + this.#gateway.times.keepMs
-    this.#byUser.set(session.user, held)
+    this.#away.set(user, { session: id, until: now + this.#gateway.times.keepMs })
     this.#forget(now)
+  }
+
+  #onItsWay(user: string, now: number): string | undefined {
+    const away = this.#away.get(user)
+    return away !== undefined && away.until > now ? away.session : undefined
   }
 
   /** Those that were away for too long, and the longest away where there are too many. */
   #forget(now: number): void {
-    for (const [user, held] of this.#byUser) {
-      if (held.isConnected) continue
-      if (held.until > now && this.#byUser.size <= AWAY_MAX + this.#gateway.connections.size) break
-      this.#byUser.delete(user)
+    for (const [user, { until }] of this.#away) {
+      if (until > now && this.#away.size <= AWAY_MAX) break
+      this.#away.delete(user)
     }
   }
 }

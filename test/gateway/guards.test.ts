@@ -366,3 +366,76 @@ t.test('what was counted stays over a reload, and goes with the guard', async (t
   player.ask(3)
   player.answer(3, code.ok)
 })
+
+t.test(
+  'what a client asks beyond what an end may have open is not followed, and takes no place for good',
+  async (t) => {
+    const { world, host } = worldOf({ concurrency: { isObserved: false, max: 100, isAdaptive: false, min: 1 } })
+    const player = new Player(world, host, 'a')
+    for (let id = 1; id <= 70; id++) t.same(player.ask(id), [])
+    t.equal(guardOf(world, 'route arena arena.buy').inFlight, 64)
+  },
+)
+
+t.test('R5: the open breaker of a service refuses attaches to it, and of no other', async (t) => {
+  const services = [{ ...arena, breaker }, { name: 'chat', keys: 'any', whenAway: 'park' } as const]
+  const { world, host } = worldOf({}, { services })
+  const players = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => new Player(world, host, name))
+  for (const player of players) {
+    player.ask(1)
+    player.answer(1, code.handler_failed)
+  }
+  t.equal(guardOf(world, 'service arena').state, 'open')
+  const late = world.client().login('late')
+  late.attach({ key: 'late' })
+  t.match(late.only(clientKind.refused).map(read.answer), [{ code: code.breaker_open }])
+  t.equal(host.attaches().length, 0)
+  late.attach({ service: 'chat', key: 'late', alias: 1, epoch: 2 })
+  t.equal(host.attaches().length, 1)
+})
+
+t.test('a probe for which there is no place is given back, so that another may be made', async (t) => {
+  const { world, host } = worldOf({
+    breaker: { ...breaker, probes: 1 },
+    concurrency: { isObserved: false, max: 6, isAdaptive: false, min: 1 },
+  })
+  const players = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => new Player(world, host, name))
+  const late = new Player(world, host, 'late')
+  for (const player of players) player.ask(1)
+  for (const player of players) player.answer(1, code.handler_failed)
+  t.equal(guardOf(world, 'route arena arena.buy').state, 'open')
+  // Six that no answer comes to are under way again before its time is over.
+  world.gateway.guards.force('route arena arena.buy', 'closed', world.now)
+  for (const player of players) t.same(player.ask(2, 60_000), [])
+  world.gateway.guards.force('route arena arena.buy', 'auto', world.now)
+  for (const player of players.slice(0, 1)) player.answer(2, code.ok)
+  t.same(late.ask(1, 60_000), [], 'the place that came free')
+  const guard = world.gateway.guards.ofRule[0]!
+  for (let client = 0; client < 6; client++) guard.breaker!.record(1, true, 1, client, world.now)
+  t.equal(guard.breaker!.state, 'open')
+  world.pass(5000)
+  t.same(late.ask(2), [code.concurrency], 'a probe without a place')
+  players[1].answer(2, code.ok)
+  t.same(late.ask(3), [], 'the next one has it')
+})
+
+t.test('an observed limit lets pass what it counts, and counts it down again', async (t) => {
+  const { world, host } = worldOf({ concurrency: { isObserved: true, max: 1, isAdaptive: false, min: 1 } })
+  const player = new Player(world, host, 'a')
+  for (let id = 1; id <= 3; id++) t.same(player.ask(id), [])
+  t.match(guardOf(world, 'route arena arena.buy'), { inFlight: 3, concurrencyRefused: 2 })
+  for (let id = 1; id <= 3; id++) player.answer(id, code.ok)
+  t.equal(guardOf(world, 'route arena arena.buy').inFlight, 0)
+})
+
+t.test('a canary whose breaker is only observed is not taken back', async (t) => {
+  const hosts = [canaryHosts[0], { ...canaryHosts[1], breaker: { ...canaryHosts[1].breaker!, isObserved: true } }]
+  const world = new World({ services: [{ ...arena, canary: { ...canary, share: 1 } }], hosts })
+  world.host('h1')
+  const second = world.host('h2')
+  const players = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => new Player(world, second, name))
+  for (const player of players) player.ask(1, 100)
+  world.pass(1100)
+  t.equal(guardOf(world, 'host h2').state, 'open')
+  t.equal(world.gateway.hostTable.choose('arena', 'k')?.name, 'h2')
+})

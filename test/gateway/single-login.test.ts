@@ -1,7 +1,7 @@
 // T4: one session for each user, from its first ATTACH on.
 import t from 'tap'
 import { code } from '../../protocols/codes.ts'
-import { clientKind, linkKind, read, World } from './world.ts'
+import { clientKind, linkKind, read, testSettings, World } from './world.ts'
 import type { TestClient, TestHost } from './world.ts'
 
 function attach(client: TestClient, host: TestHost, epoch = 1): number | undefined {
@@ -96,4 +96,32 @@ t.test('users that are away are forgotten after keep', async (t) => {
   host.take()
   world.client().login('ann').attach()
   t.equal(host.take().filter(({ kind }) => kind === linkKind.kick).length, 0)
+})
+
+t.test('T4: with replace, the end of the older session does not forget the newer', async (t) => {
+  const world = new World({ singleLogin: 'replace' })
+  const host = world.host()
+  const older = world.client().login('ann')
+  attach(older, host)
+  const newer = world.client().login('ann')
+  t.equal(attach(newer, host), code.ok)
+  older.carrier.events!.closed(world.now)
+  world.turn()
+  const newest = world.client().login('ann')
+  t.equal(attach(newest, host), code.ok)
+  t.same(closeOf(newer), [code.replaced])
+})
+
+t.test('that many leave at once costs no more for each than that one leaves', async (t) => {
+  const world = new World({ singleLogin: 'replace', limits: { ...testSettings().limits, connectionsMax: 20_000 } })
+  const host = world.host()
+  const clients = Array.from({ length: 12_000 }, (_, i) => world.client().login(`u${i}`))
+  for (const client of clients) client.attach()
+  host.take()
+  const startedAt = performance.now()
+  const { singleLogin } = world.gateway
+  const sessions = [...world.gateway.connections].map(({ session }) => session!)
+  for (const session of sessions) singleLogin.left(session, world.now)
+  const tookMs = performance.now() - startedAt
+  t.ok(tookMs < 150, `${tookMs} ms`)
 })
