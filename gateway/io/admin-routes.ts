@@ -1,5 +1,5 @@
 // What the admin interface answers: views of the gateway, and the few things that an operator may do to it. Each view is
-// made when asked for. More routes (limits, breakers, bans) are added to this list by those who own them.
+// made when asked for.
 import { createHash } from 'node:crypto'
 import { problemText } from '../../config/problems.ts'
 import { code, codeName } from '../../protocols/codes.ts'

@@ -18,6 +18,7 @@ type Decided = { of: 'address' | 'user'; address: string; user: string; ms: numb
 
 const BANS_MAX = 10_000
 const FILE = 'bans.json'
+/** What changes by itself is taken up within this; making the set anew takes up to 30 ms. */
 const SOON_MS = 1000
 export const USER = 'user:'
 const USER_BYTES_MAX = 256
@@ -109,7 +110,7 @@ export class KeptBans {
     this.#keep()
   }
 
-  /** Forgets what is over, makes the set anew, and comes again when the next is over. */
+  /** Forgets what is over, makes the set anew, and comes again when the next is over, or soon after. */
   #changed(): void {
     const now = this.#wallNow()
     let next = Infinity
@@ -121,7 +122,9 @@ export class KeptBans {
     this.#networks = networks.length === 0 ? undefined : new Networks(networks)
     clearTimeout(this.#timer)
     if (next === Infinity) return
-    this.#timer = setTimeout(() => this.#changed(), Math.min(next - now, TIMER_MAX_MS))
+    // Bans of thousands that end one by one must not cost a set each.
+    const inMs = Math.max(SOON_MS, next - now)
+    this.#timer = setTimeout(() => this.#changed(), Math.min(inMs, TIMER_MAX_MS))
     this.#timer.unref()
   }
 

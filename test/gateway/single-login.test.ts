@@ -84,6 +84,9 @@ t.test('T4: off, sessions of one user are many; a reload takes effect with the n
   world.gateway.configure({ ...world.gateway.settings, singleLogin: 'reject' }, world.now)
   t.equal(attach(b, host), code.ok, 'what attached before is not counted')
   t.equal(attach(world.client().login('ann'), host), code.user_present)
+  a.carrier.events!.closed(world.now)
+  world.turn()
+  t.equal(attach(world.client().login('ann'), host), code.user_present, 'that one of those leaves frees no place')
 })
 
 t.test('users that are away are forgotten after keep', async (t) => {
@@ -93,9 +96,12 @@ t.test('users that are away are forgotten after keep', async (t) => {
   attach(older, host)
   older.carrier.events!.closed(world.now)
   world.pass(world.gateway.times.keepMs + 1)
-  host.take()
+  // The one before has said nothing for as long.
+  const again = world.host('h1', 2n, 1)
   world.client().login('ann').attach()
-  t.equal(host.take().filter(({ kind }) => kind === linkKind.kick).length, 0)
+  const kinds = again.take().map(({ kind }) => kind)
+  t.equal(kinds.includes(linkKind.attach), true)
+  t.equal(kinds.includes(linkKind.kick), false)
 })
 
 t.test('T4: with replace, the end of the older session does not forget the newer', async (t) => {

@@ -3,6 +3,7 @@
 import fs from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
+import { performance } from 'node:perf_hooks'
 import t from 'tap'
 import { WebSocket } from 'ws'
 import { networkName } from '../../../config/networks.ts'
@@ -243,6 +244,63 @@ t.test('bans end by themselves, are bounded, and a broken file stops nobody', as
   )
   t.same(broken.list(), [])
   t.equal(warnings.length, 1)
+})
+
+t.test('bans of thousands that end one by one are forgotten together', async (t) => {
+  const bans = new KeptBans(scratchFolder(t), () => t.fail('a warning'))
+  t.teardown(() => bans.stop())
+  for (let i = 0; i < 9000; i++) {
+    bans.keepDecided({ of: 'address', address: `10.${i >> 8}.${i & 255}.1`, user: '', ms: 1200 + i / 10 })
+  }
+  t.equal(bans.add('192.0.2.1', 60_000, ''), undefined)
+  await eventually(() => !bans.hasAddress('10.0.0.1'), 'the first to be over')
+  const before = performance.eventLoopUtilization()
+  await eventually(() => !bans.hasAddress('10.35.39.1'), 'the last to be over')
+  const { active } = performance.eventLoopUtilization(before)
+  t.ok(active < 600, `${active} ms of work`)
+  t.equal(bans.hasAddress('192.0.2.1'), true)
+})
+
+t.test('an operator is told when there are too many bans; one for years does not keep the process busy', async (t) => {
+  const folder = scratchFolder(t)
+  const kept = Array.from({ length: 9_999 }, (_, i) => ({
+    what: `10.${i >> 8}.${i & 255}.0/24`,
+    untilWallMs: Date.now() + 60_000,
+    reason: '',
+  }))
+  const others = [{ what: 'nobody', untilWallMs: 1e15, reason: '' }, { what: '10.0.0.0/8' }, null, 7]
+  fs.writeFileSync(path.join(folder, 'bans.json'), JSON.stringify([...others, ...kept]))
+  const full = new KeptBans(folder, () => t.fail('a warning'))
+  t.teardown(() => full.stop())
+  t.equal(full.list().length, 9_999, 'what is no ban is left out')
+  t.equal(full.add('user:ann', 1000, ''), undefined)
+  t.match(full.add('user:bob', 1000, ''), /10000 bans, the most allowed/)
+  t.equal(full.add('user:ann', 2000, ''), undefined, 'one that is there may be made longer')
+  const bans = new KeptBans(scratchFolder(t), () => t.fail('a warning'))
+  t.teardown(() => bans.stop())
+  let warned = 0
+  const overflow = (warning: Error) => {
+    if (warning.name === 'TimeoutOverflowWarning') warned++
+  }
+  process.on('warning', overflow)
+  t.teardown(() => process.off('warning', overflow))
+  bans.add('192.0.2.1', 10 * 365 * 86_400_000, '')
+  await new Promise((resolve) => setImmediate(resolve))
+  t.equal(warned, 0)
+  t.equal(bans.hasAddress('192.0.2.1'), true)
+})
+
+t.test('bans are enforced where admission is only observed; who is refused takes no place', async (t) => {
+  const running = await gatewayWith(t, (s) => {
+    s.admission = { limits: { ...limits, isObserved: true }, lists }
+    s.limits.connectionsMax = 3
+  })
+  const admin = (body: object) =>
+    fetch(`${running.adminAddress}/bans`, { method: 'POST', body: JSON.stringify(body) }).then(({ status }) => status)
+  t.equal(await admin({ what: '127.0.0.1', forMs: 60_000, reason: '' }), 200)
+  for (let i = 0; i < 6; i++) t.equal(await knock(t, portOf(running, 'tcp')), 'closed')
+  const metrics = await (await fetch(`${running.adminAddress}/metrics`)).text()
+  t.match(metrics, /^skewer_admission_refused_total\{reason="banned",mode="enforce"\} 6$/m, 'all of them by the ban')
 })
 
 t.test('a trusted proxy names the client by a PROXY header, also in pieces and before TLS or HTTP', async (t) => {
