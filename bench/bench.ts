@@ -6,17 +6,29 @@ import path from 'node:path'
 import process from 'node:process'
 import { Crew } from './crew.ts'
 import { missingGameServer } from './game-servers.ts'
-import { type BenchOptions, isGameServer, optionsOf, type RivalName, type ScenarioName } from './options.ts'
+import {
+  type BenchOptions,
+  isGameServer,
+  optionsOf,
+  type PlanName,
+  type RivalName,
+  type ScenarioName,
+} from './options.ts'
 import { missingRival } from './rival-process.ts'
-import { ratiosOf, type Report, type Subject, subjectOf } from './report.ts'
+import { ratiosOf, roundedRow, type Report, type Subject, subjectOf } from './report.ts'
 import { abuse } from './scenarios/abuse.ts'
 import { broadcast, httpCall, kcpEcho, noiseEcho, push, tcpEcho, tlsEcho, wsEcho } from './scenarios/echo.ts'
 import { idle } from './scenarios/idle.ts'
+import { play } from './scenarios/play.ts'
 import { reload } from './scenarios/reload.ts'
 import { storm } from './scenarios/storm.ts'
+import type { Plan } from './play/plan.ts'
 import type { Scenario } from './stage.ts'
 
-const scenarios: Record<ScenarioName, Scenario> = {
+/** Those that are not plans. */
+type FixedScenario = Exclude<ScenarioName, PlanName>
+
+const scenarios: Record<FixedScenario, Scenario> = {
   'tcp-echo': tcpEcho,
   'ws-echo': wsEcho,
   'tls-echo': tlsEcho,
@@ -32,7 +44,9 @@ const scenarios: Record<ScenarioName, Scenario> = {
 }
 
 export type BenchRun = {
-  scenario: ScenarioName
+  /** A scenario, or how a plan is called. */
+  scenario: ScenarioName | string
+  plan?: Plan
   given: Partial<BenchOptions>
   /** bin/skewer, which starts the gateways. */
   launcher: string
@@ -40,7 +54,7 @@ export type BenchRun = {
 }
 
 /** @throws Error where there is no /proc, or where a process could not do its part */
-export async function runBench({ scenario, given, launcher, say }: BenchRun): Promise<Report> {
+export async function runBench({ scenario, plan, given, launcher, say }: BenchRun): Promise<Report> {
   if (process.platform !== 'linux') throw new Error('the load tool reads /proc: it runs on Linux only')
   const asked = optionsOf(scenario, given)
   const missing = asked.against.flatMap((name) => missingOf(name) ?? [])
@@ -49,24 +63,30 @@ export async function runBench({ scenario, given, launcher, say }: BenchRun): Pr
   for (const line of missing) say(line)
   const folder = mkdtempSync(path.join(tmpdir(), 'skewer-bench-'))
   const crew = new Crew()
+  // Also where a signal ends this process: after the crew, whose programs write into it.
+  const clear = () => rmSync(folder, { recursive: true, force: true, maxRetries: 3 })
+  process.once('exit', clear)
   const loadAverage = Math.round(loadavg()[0] * 100) / 100
   try {
-    const { rounds, violations } = await scenarios[scenario]({ crew, folder, launcher, say }, options)
+    const run = plan === undefined ? scenarios[scenario as FixedScenario] : play(plan)
+    const { rounds, violations, phases = [], options: own } = await run({ crew, folder, launcher, say }, options)
     const ratios = Object.entries(rounds)
       .filter(([name]) => name !== 'skewer')
       .flatMap(([name, rival]) => ratiosOf(name, rival, rounds.skewer))
     return {
       scenario,
-      options,
+      options: own ?? options,
       machine: { cpus: availableParallelism(), loadAverage, node: process.versions.node },
       subjects: Object.entries(rounds).map(([name, own]) => subjectOf(name, own)),
       ratios,
+      ...(phases.length > 0 ? { phases: phases.map(roundedRow) } : {}),
       missing,
       violations,
     }
   } finally {
     await crew.stop()
-    rmSync(folder, { recursive: true, force: true })
+    process.off('exit', clear)
+    clear()
   }
 }
 

@@ -11,7 +11,11 @@ const START_MS = 30_000
 
 /** A listener beside the two that are always there. */
 export type ExtraListener = 'tls' | 'noise' | 'udp' | 'http'
-export type GatewayChoices = { linkFlushDelayMs?: number; extra?: ExtraListener; hasDefaultLimits?: boolean }
+export type GatewayChoices = {
+  linkFlushDelayMs?: number
+  extras?: readonly ExtraListener[]
+  hasDefaultLimits?: boolean
+}
 
 /** As the payloads are, and a connection for the whole run. */
 const http = { contentType: 'application/octet-stream', requestsPerConnection: 0 }
@@ -21,8 +25,6 @@ type Started = { listeners: { name: string; transport: string; port: number }[];
 export class GatewayProcess {
   tcpPort = 0
   websocketPort = 0
-  /** Of the extra listener; 0 where there is none. */
-  extraPort = 0
   readonly #crew: Crew
   readonly #launcher: string
   readonly #folder: string
@@ -34,6 +36,7 @@ export class GatewayProcess {
   /** Changes with each reload: a limit that nobody reaches. */
   #perSecond = 100_000
   #starts = 0
+  readonly #extraPorts: Map<string, number> = new Map()
 
   constructor(
     crew: Crew,
@@ -55,9 +58,22 @@ export class GatewayProcess {
     return this.#program!.pid
   }
 
+  get admin(): string {
+    return this.#admin
+  }
+
+  /** Of an extra listener; 0 where there is none. */
+  portOf(extra: ExtraListener): number {
+    return this.#extraPorts.get(extra) ?? 0
+  }
+
+  get #extras(): readonly ExtraListener[] {
+    return this.#choices.extras ?? []
+  }
+
   /** What clients over Noise know it by, in base64url. */
   get gatewayKey(): string | undefined {
-    if (this.#choices.extra !== 'noise' && this.#choices.extra !== 'udp') return undefined
+    if (!this.#extras.some((extra) => extra === 'noise' || extra === 'udp')) return undefined
     const pem = readFileSync(path.join(this.#folder, 'state', 'noise.key'), 'utf8')
     return createPublicKey(pem).export({ format: 'jwk' }).x
   }
@@ -74,7 +90,7 @@ export class GatewayProcess {
     const { listeners, admin } = JSON.parse(line) as Started
     this.#admin = admin
     this.tcpPort = listeners.find(({ transport }) => transport === 'tcp')!.port
-    this.extraPort = listeners.find(({ name }) => name === 'extra')?.port ?? 0
+    for (const { name, port } of listeners) this.#extraPorts.set(name, port)
     this.websocketPort = listeners.find(({ transport }) => transport === 'websocket')!.port
     const isReady = () =>
       fetch(`${admin}/ready`).then(
@@ -104,7 +120,7 @@ export class GatewayProcess {
       listeners: [
         { transport: 'tcp', port: this.tcpPort },
         { transport: 'websocket', port: this.websocketPort },
-        ...this.#extra(),
+        ...this.#extras.map((extra) => this.#listener(extra)),
       ],
       hosts: [{ name: 'echo', address: this.#hostAddress }],
       services: { echo: { keys: 'any' } },
@@ -128,19 +144,17 @@ export class GatewayProcess {
     })
   }
 
-  #extra(): object[] {
-    const port = this.extraPort
-    switch (this.#choices.extra) {
+  #listener(extra: ExtraListener): object {
+    const port = this.portOf(extra)
+    switch (extra) {
       case 'tls':
-        return [{ name: 'extra', transport: 'tcp', port, tls: certificateIn(this.#folder) }]
+        return { name: extra, transport: 'tcp', port, tls: certificateIn(this.#folder) }
       case 'noise':
-        return [{ name: 'extra', transport: 'tcp', port, security: 'noise' }]
+        return { name: extra, transport: 'tcp', port, security: 'noise' }
       case 'udp':
-        return [{ name: 'extra', transport: 'udp', port }]
+        return { name: extra, transport: 'udp', port }
       case 'http':
-        return [{ name: 'extra', transport: 'http', port, http }]
-      default:
-        return []
+        return { name: extra, transport: 'http', port, http }
     }
   }
 }

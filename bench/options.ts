@@ -1,4 +1,9 @@
 // What can be asked of a run, and what each scenario takes where nothing is said.
+
+/** Scenarios that are plans: files of plans/, as users write theirs. */
+export const planNames = ['mixed', 'churn'] as const
+export type PlanName = (typeof planNames)[number]
+
 export const scenarioNames = [
   'tcp-echo',
   'ws-echo',
@@ -12,6 +17,7 @@ export const scenarioNames = [
   'storm',
   'reload',
   'abuse',
+  ...planNames,
 ] as const
 export type ScenarioName = (typeof scenarioNames)[number]
 
@@ -44,6 +50,19 @@ export const rivalsOf: Partial<Record<ScenarioName, readonly RivalName[]>> = {
 /** What sessions may be over in `idle` and `broadcast`. */
 export const plainTransports = ['tcp', 'websocket'] as const
 
+/** A gateway that runs already. */
+export type Target = {
+  /** What clients connect to; several ones are shared out. */
+  addresses: string[]
+  /** What a client shows; `{n}` becomes its number. */
+  token: string
+  /** Whose actors play, and how the names of their routes begin. */
+  service: string
+  prefix: string
+  /** Where the gateway tells of CPU time and memory. */
+  admin?: { url: string; token?: string }
+}
+
 export type BenchOptions = {
   clients: number
   /** Messages under way for each client. */
@@ -57,6 +76,8 @@ export type BenchOptions = {
   against: RivalName[]
   /** `times.linkFlushDelay` of the gateway. */
   linkFlushDelayMs: number
+  /** Played against this one instead of one of the run's own. */
+  target?: Target
   /** Processes that make the load. */
   workers: number
   /** Of idle and broadcast. */
@@ -85,8 +106,8 @@ const PUBLICATIONS = 10
 
 const usualClients: Partial<Record<ScenarioName, number>> = { idle: 1000, broadcast: 1000, abuse: 500 }
 
-export function optionsOf(scenario: ScenarioName, given: Partial<BenchOptions>): BenchOptions {
-  const clients = given.clients ?? usualClients[scenario] ?? 100
+export function optionsOf(scenario: string, given: Partial<BenchOptions>): BenchOptions {
+  const clients = given.clients ?? usualClients[scenario as ScenarioName] ?? 100
   const perPlayer = clients * STORM_MESSAGES_PER_CLIENT
   const rates = {
     push: clients * PUSHES_PER_CLIENT,
@@ -105,6 +126,7 @@ export function optionsOf(scenario: ScenarioName, given: Partial<BenchOptions>):
     warmupSeconds: given.warmupSeconds ?? 2,
     against: given.against ?? [],
     linkFlushDelayMs: given.linkFlushDelayMs ?? 0,
+    target: given.target,
     workers: given.workers ?? 1,
     over: given.over ?? (scenario === 'broadcast' ? 'websocket' : 'tcp'),
   }

@@ -52,12 +52,29 @@ export type Spread = { median: number; min: number; max: number }
 /** `of` says of what: a rival's figure divided by skewer's. */
 export type Ratio = Spread & { name: string; of: 'cpuUsPerMessage' | 'serverCpuUsPerMessage' | 'messagesPerSecond' }
 
+/** One phase of a plan: figures by name with their units, those of each message by the message's name. */
+export type PhaseRow = {
+  round?: number
+  phase: string
+  clients: number
+  messagesPerSecond: number
+  cpuUsPerMessage?: number
+  /** Of one core, that the gateway had. */
+  cpuShare?: number
+  rssBytes?: number
+  logins: number
+  limitedBy: Limit
+  [figure: string]: string | number | undefined
+}
+
 export type Report = {
   scenario: string
   options: Record<string, unknown>
   machine: { cpus: number; loadAverage: number; node: string }
   subjects: Subject[]
   ratios: Ratio[]
+  /** Of a plan. */
+  phases?: PhaseRow[]
   /** Rivals that could not take part, with what to install. */
   missing: string[]
   /** What was promised and not kept (storm). */
@@ -136,6 +153,11 @@ export function cpuUsPerMessage({ messages, cpuUs }: Round): number | undefined 
 function mostOften(limits: readonly Limit[]): Limit {
   const count = (limit: Limit): number => limits.filter((other) => other === limit).length
   return [...limits].sort((a, b) => count(b) - count(a))[0]
+}
+
+export function roundedRow(row: PhaseRow): PhaseRow {
+  const entries = Object.entries(row).map(([name, value]) => [name, typeof value === 'number' ? rounded(value) : value])
+  return Object.fromEntries(entries)
 }
 
 /** Three decimals are more than is known. */

@@ -3,7 +3,7 @@ import type { Crew, Worker } from './crew.ts'
 import { type GatewayChoices, GatewayProcess } from './gateway-process.ts'
 import type { BenchOptions } from './options.ts'
 import type { EchoHostStarted, ToEchoHost } from './processes/echo-host.ts'
-import type { Round } from './report.ts'
+import type { PhaseRow, Round } from './report.ts'
 
 const START_MS = 30_000
 
@@ -16,7 +16,13 @@ export type Stage = {
 }
 
 /** Rounds by subject, the gateway first; violations are promises that were not kept. */
-export type Outcome = { rounds: Record<string, Round[]>; violations: string[] }
+export type Outcome = {
+  rounds: Record<string, Round[]>
+  violations: string[]
+  phases?: PhaseRow[]
+  /** What was asked for, where it is not the options that all scenarios share. */
+  options?: Record<string, unknown>
+}
 export type Scenario = (stage: Stage, options: BenchOptions) => Promise<Outcome>
 
 export async function startEchoHost(

@@ -1,7 +1,7 @@
 // Every command with its arguments and options, in the order of `skewer --help`. What a command does is loaded when it
 // runs, so that `--help`, `version` and `check` do not wait for what they do not need.
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
-import { limits, plainTransports, type RivalName, rivalNames, scenarioNames } from '../bench/options.ts'
+import { addBench } from './bench-program.ts'
 import { completion, shells } from './commands/completion.ts'
 import { packageVersion } from './package-version.ts'
 
@@ -156,41 +156,7 @@ export function buildProgram(finish: (code: number) => void): Command {
     .option('--within <duration>', 'how long they have; default: `times.drain`')
     .action(does(async (flags) => (await import('./commands/operate.ts')).drain(flags)))
 
-  const bench = add(program, 'bench', 'measure a gateway under load, with processes of its own')
-    .addArgument(new Argument('<scenario>', 'what is measured').choices(scenarioNames))
-    .option('--clients <count>', 'default: 100; idle, broadcast: 1000; abuse: 500', readWithin(limits.clients))
-    .option('--depth <count>', 'messages under way for each client; default of the echoes: 1', readWithin(limits.depth))
-    .option('--payload <bytes>', 'of a message; default: 64', readWithin(limits.payloadBytes))
-    .option(
-      '--rate <count>',
-      'messages a second of all; default of the echoes: one for each answer; of broadcast: publications, 10',
-      readWithin(limits.rate),
-    )
-    .option('--seconds <count>', 'how long each turn is measured; default: 5', readWithin(limits.seconds))
-    .option('--rounds <count>', 'how often each subject has its turn; default: 3', readWithin(limits.rounds))
-    .option('--warmup <seconds>', 'before each measuring; default: 2', readWithin(limits.warmupSeconds))
-    .option('--against <rivals>', `of the echoes and http-call: ${rivalNames.join(',')}, or some of them`, readRivals)
-    .option(
-      '--link-flush-delay <ms>',
-      'how long a link may wait to write more at once; default: 0',
-      readWithin(limits.linkFlushDelayMs),
-    )
-    .option('--workers <count>', 'processes that make the load; default: 1', readWithin(limits.workers))
-    .addOption(
-      new Option('--over <transport>', 'of idle (default: tcp) and broadcast (websocket)').choices(plainTransports),
-    )
-    .option('--html <file>', 'write the report as a page with charts, which needs no network')
-    .action(does(async (scenario, flags) => (await import('./commands/bench.ts')).bench(scenario, flags)))
-
-  // The options that it shares with its parent are the parent's.
-  add(bench, 'all', 'run every bar of docs/performance.md, with --seconds, --rounds and --warmup: a quarter of an hour')
-    .option('--only <text>', 'scenarios with this in their name')
-    .action(does(async (flags) => (await import('./commands/bench.ts')).all({ ...bench.opts(), ...flags })))
-
-  add(bench, 'compare', 'compare two reports of `--json`, before and after a change')
-    .argument('<before>', 'the file of the first')
-    .argument('<after>', 'the file of the second')
-    .action(does(async (before, after, flags) => (await import('./commands/bench.ts')).compare(before, after, flags)))
+  addBench(program, add, does)
 
   program
     .command('completion')
@@ -217,19 +183,4 @@ function readPort(written: string): number {
   const port = Number(written)
   if (/^\d{1,5}$/.test(written) && port <= 65_535) return port
   throw new InvalidArgumentError('A port is a number from 0 to 65535.')
-}
-
-function readWithin({ min, max }: { min: number; max: number }): (written: string) => number {
-  return (written) => {
-    const value = Number(written)
-    if (/^\d{1,7}$/.test(written) && value >= min && value <= max) return value
-    throw new InvalidArgumentError(`It is a whole number from ${min} to ${max}.`)
-  }
-}
-
-function readRivals(written: string): RivalName[] {
-  const names = [...new Set(written.split(','))]
-  const isRival = (name: string): name is RivalName => rivalNames.some((rival) => rival === name)
-  if (names.every(isRival)) return names
-  throw new InvalidArgumentError(`The rivals are ${rivalNames.join(', ')}, parted by commas.`)
 }

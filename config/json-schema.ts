@@ -43,9 +43,9 @@ export function configSchemaJson(): string {
   return JSON.stringify({ ...widened(configJsonSchema()), title }, undefined, 2) + '\n'
 }
 
-/** What may stand at a path; undefined where nothing may. */
-export function schemaAt(path: readonly PathStep[]): JsonSchema | undefined {
-  let schema: JsonSchema | undefined = configJsonSchema()
+/** What may stand at a path of a configuration, or of a file with another schema; undefined where nothing may. */
+export function schemaAt(path: readonly PathStep[], root: JsonSchema = configJsonSchema()): JsonSchema | undefined {
+  let schema: JsonSchema | undefined = root
   for (const step of path) {
     if (typeof step === 'number') schema = schema?.items
     else schema = schema?.properties?.[step] ?? schemaOfEntries(schema)
@@ -55,12 +55,12 @@ export function schemaAt(path: readonly PathStep[]): JsonSchema | undefined {
 }
 
 /** The mapping's keys that the schema names, for suggestions. */
-export function keysAt(path: readonly PathStep[]): string[] {
-  return Object.keys(schemaAt(path)?.properties ?? {})
+export function keysAt(path: readonly PathStep[], root?: JsonSchema): string[] {
+  return Object.keys(schemaAt(path, root)?.properties ?? {})
 }
 
-export function isSecret(path: readonly PathStep[]): boolean {
-  return schemaAt(path)?.writeOnly === true
+export function isSecret(path: readonly PathStep[], root?: JsonSchema): boolean {
+  return schemaAt(path, root)?.writeOnly === true
 }
 
 function schemaOfEntries(schema: JsonSchema | undefined): JsonSchema | undefined {

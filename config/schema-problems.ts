@@ -1,7 +1,7 @@
 // Turns what zod finds into complaints in our words and at their places: which key is unknown and which was probably
 // meant, which value has the wrong type, what was expected instead. Values of secrets and of references are never shown.
 import type { z } from 'zod'
-import { isSecret, keysAt, schemaAt } from './json-schema.ts'
+import { isSecret, type JsonSchema, keysAt, schemaAt } from './json-schema.ts'
 import { nearest } from './nearest.ts'
 import { type Complaint, type PathStep, type Problem, pathText, shown } from './problems.ts'
 import type { IssueParams } from './schema-values.ts'
@@ -9,9 +9,17 @@ import type { YamlSource } from './yaml-source.ts'
 
 type Issue = z.core.$ZodIssue
 
+/** A file with a schema of its own, and what it is called. Without one: a configuration. */
+export type FileKind = { schema?: JsonSchema; noun: string }
+const configuration: FileKind = { noun: 'a configuration' }
+
 /** The complaints of a failed check; those about references that could not be resolved have been made already. */
-export function schemaProblems(issues: readonly Issue[], source: YamlSource): Problem[] {
-  const problems = issues.flatMap((issue) => problemsOf(issue, source))
+export function schemaProblems(
+  issues: readonly Issue[],
+  source: YamlSource,
+  kind: FileKind = configuration,
+): Problem[] {
+  const problems = issues.flatMap((issue) => problemsOf(issue, source, kind))
   const meant = new Set(problems.map((problem) => problem.suggestion))
   return problems.filter((problem) => problem.what !== MISSING || !meant.has(problem.path.split('.').at(-1)))
 }
@@ -19,20 +27,20 @@ export function schemaProblems(issues: readonly Issue[], source: YamlSource): Pr
 /** Not told where another key was probably meant to be the missing one. */
 const MISSING = 'is missing'
 
-function problemsOf(issue: Issue, source: YamlSource): Problem[] {
+function problemsOf(issue: Issue, source: YamlSource, kind: FileKind): Problem[] {
   const path = issue.path as PathStep[]
   if (source.unresolved.has(pathText(path))) return []
-  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(path, key, source))
+  if (issue.code === 'unrecognized_keys') return issue.keys.map((key) => unknownKey(path, key, source, kind))
   if (issue.code === 'invalid_key') {
     const [inner] = issue.issues
     const complaint = inner && complaintOf({ ...inner, path } as Issue, String(path.at(-1)))
     return [source.problem(path, complaint ?? { what: 'is not a key that may stand here' }, 'key')]
   }
   const written = valueAt(source.tree, path)
-  if (issue.code === 'invalid_union') return ofUnion(issue, path, written, source)
+  if (issue.code === 'invalid_union') return ofUnion(issue, path, written, source, kind)
   const isMissing = written === undefined && issue.code !== 'custom'
-  if (isMissing) return [source.problem(path, { what: MISSING, expected: expectedAt(path) })]
-  const secret = isSecret(path)
+  if (isMissing) return [source.problem(path, { what: MISSING, expected: expectedAt(path, kind) })]
+  const secret = isSecret(path, kind.schema)
   const complaint = { ...complaintOf(issue, written) }
   if (secret) complaint.got = typeof written === 'string' ? undefined : `a ${typeof written}`
   const reference = source.referring.get(pathText(path))
@@ -46,6 +54,7 @@ function ofUnion(
   path: PathStep[],
   written: unknown,
   source: YamlSource,
+  kind: FileKind,
 ): Problem[] {
   const isMapping = written !== null && typeof written === 'object' && !Array.isArray(written)
   const [words, mapping] = [true, false].map((isWord) =>
@@ -53,14 +62,14 @@ function ofUnion(
   )
   const branch = (isMapping ? mapping : words) ?? issue.errors[0] ?? []
   const inner = branch.map((inner) => ({ ...inner, path: [...path, ...inner.path] }) as Issue)
-  const problems = inner.flatMap((issue) => problemsOf(issue, source))
+  const problems = inner.flatMap((issue) => problemsOf(issue, source, kind))
   if (isMapping || problems.length === 0) return problems
   return [{ ...problems[0], expected: `${problems[0].expected}, or a mapping` }]
 }
 
-function unknownKey(path: PathStep[], key: string, source: YamlSource): Problem {
-  const keys = keysAt(path)
-  const where = path.length === 0 ? 'a configuration' : 'this mapping'
+function unknownKey(path: PathStep[], key: string, source: YamlSource, kind: FileKind): Problem {
+  const keys = keysAt(path, kind.schema)
+  const where = path.length === 0 ? kind.noun : 'this mapping'
   const suggestion = nearest(key, keys)
   const expected = suggestion || keys.length === 0 ? undefined : `one of ${keys.join(', ')}`
   return source.problem([...path, key], { what: `is not a key of ${where}`, expected, suggestion }, 'key')
@@ -126,8 +135,8 @@ function flagMeant(issue: { expected: string }, written: unknown): { suggestion?
   return /^(no|off|n|0)$/i.test(written) ? { suggestion: 'false' } : {}
 }
 
-function expectedAt(path: PathStep[]): string | undefined {
-  const schema = schemaAt(path)
+function expectedAt(path: PathStep[], kind: FileKind): string | undefined {
+  const schema = schemaAt(path, kind.schema)
   if (schema?.enum) return `one of ${schema.enum.join(', ')}`
   if (typeof schema?.type !== 'string') return undefined
   return schema.type === 'integer' ? 'a whole number' : (typeNames[schema.type] ?? schema.type)

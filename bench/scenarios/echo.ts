@@ -76,10 +76,10 @@ async function run(stage: Stage, options: BenchOptions, way: Way, does: Does): P
     publishRate: does === 'broadcast' ? options.rate : 0,
   }
   const host = await startEchoHost(stage, options, rates)
-  const choices = { extra, linkFlushDelayMs: options.linkFlushDelayMs }
+  const choices = { extras: extra === undefined ? [] : [extra], linkFlushDelayMs: options.linkFlushDelayMs }
   const gateway = await startGateway(stage, 'gateway', host.address, choices)
   const plainPort = over === 'websocket' ? gateway.websocketPort : gateway.tcpPort
-  const port = extra === undefined ? plainPort : gateway.extraPort
+  const port = extra === undefined ? plainPort : gateway.portOf(extra)
   const { gatewayKey } = gateway
   const pids = { middle: gateway.pid, host: host.worker.pid }
   const targets: Target[] = [{ name: 'skewer', speaks, over, port, gatewayKey, pids }]

@@ -1,43 +1,75 @@
 // `skewer bench`: runs the load tool and prints what it found. 1 where a promise was not kept.
 import fs from 'node:fs'
 import process from 'node:process'
+import { fileURLToPath } from 'node:url'
 import { cells, type Row as BarRow, rivalsOfCell, rowsOf, tableOf } from '../../bench/bars.ts'
 import { remarksOf, runBench } from '../../bench/bench.ts'
 import { compareReports } from '../../bench/compare.ts'
 import { htmlReport } from '../../bench/html-report.ts'
-import { type BenchOptions, rivalsOf, type ScenarioName } from '../../bench/options.ts'
+import { type BenchOptions, planNames, rivalsOf, type ScenarioName } from '../../bench/options.ts'
+import { type Plan, scaledPlan } from '../../bench/play/plan.ts'
 import type { Report, Subject } from '../../bench/report.ts'
 import { Failure, exitCode } from '../failure.ts'
-import { printJson, printTable, type Row } from '../output.ts'
+import { printJson, printProblems, printTable, type Row } from '../output.ts'
+import { readScenario } from '../scenario-file.ts'
+import { readTarget, type TargetFlags } from '../bench-target.ts'
 
-export type BenchFlags = Partial<Omit<BenchOptions, 'payloadBytes' | 'warmupSeconds' | 'linkFlushDelayMs'>> & {
-  linkFlushDelay?: number
-  payload?: number
-  warmup?: number
-  json?: boolean
-  /** Where the report goes as a page. */
-  html?: string
-}
+export type BenchFlags = Partial<Omit<BenchOptions, 'payloadBytes' | 'warmupSeconds' | 'linkFlushDelayMs' | 'target'>> &
+  TargetFlags & {
+    linkFlushDelay?: number
+    payload?: number
+    warmup?: number
+    json?: boolean
+    /** Where the report goes as a page. */
+    html?: string
+  }
 
-export async function bench(scenario: ScenarioName, flags: BenchFlags): Promise<number> {
+/** What means nothing where a plan says how much is sent. */
+const notOfPlans = ['depth', 'payload', 'rate', 'warmup', 'against', 'over'] as const
+
+/** A scenario's name, or a file with one. */
+export async function bench(scenario: string, flags: BenchFlags): Promise<number> {
+  const plan = planOf(scenario, flags)
   const { payload, warmup, linkFlushDelay, json, html, ...rest } = flags
-  const rivals = rivalsOf[scenario] ?? []
+  const target = readTarget(flags, plan)
+  const rivals = rivalsOf[scenario as ScenarioName] ?? []
   const strangers = (flags.against ?? []).filter((name) => !rivals.includes(name))
   if (strangers.length > 0) {
     const whom = rivals.length === 0 ? 'nobody' : rivals.join(', ')
     throw new Failure(`${scenario} can be compared with ${whom}, not with ${strangers.join(', ')}`, exitCode.usage)
   }
-  const given = { ...rest, payloadBytes: payload, warmupSeconds: warmup, linkFlushDelayMs: linkFlushDelay }
+  const given = { ...rest, payloadBytes: payload, warmupSeconds: warmup, linkFlushDelayMs: linkFlushDelay, target }
+  if (plan !== undefined) given.rounds ??= 1
   const launcher = process.argv[1]
-  const report = await runBench({ scenario, given, launcher, say }).catch((error: Error) => {
-    throw error.constructor === Error ? new Failure(error.message) : error
-  })
+  const report = await runBench({ scenario: plan?.name ?? scenario, plan, given, launcher, say }).catch(
+    (error: Error) => {
+      throw error.constructor === Error ? new Failure(error.message) : error
+    },
+  )
   if (html !== undefined) writePage(html, report)
   if (json) printJson(report)
   else print(report)
   for (const remark of remarksOf(report)) say(remark)
   for (const violation of report.violations) say(`violated: ${violation}`)
   return report.violations.length > 0 ? exitCode.failed : exitCode.ok
+}
+
+/** The plan of a scenario that is one, at the size that was asked for. */
+function planOf(scenario: string, flags: BenchFlags): Plan | undefined {
+  const isOurs = planNames.some((name) => name === scenario)
+  if (!isOurs && !/\.ya?ml$/.test(scenario)) return undefined
+  const file = isOurs ? fileURLToPath(new URL(`../../bench/plans/${scenario}.yaml`, import.meta.url)) : scenario
+  const read = readScenario(file)
+  if ('problems' in read) {
+    printProblems(read.problems)
+    throw new Failure(`${scenario} cannot be used`, exitCode.usage)
+  }
+  const given = notOfPlans.filter((name) => flags[name] !== undefined)
+  if (given.length > 0) {
+    const options = given.map((name) => `--${name}`).join(', ')
+    throw new Failure(`${scenario} has phases: ${options} would mean nothing, the file says it`, exitCode.usage)
+  }
+  return scaledPlan(read.plan, flags)
 }
 
 function writePage(file: string, report: Report): void {
@@ -67,8 +99,12 @@ function readReport(file: string): Report {
   throw new Failure(`${file} is not a report of \`skewer bench --json\``, exitCode.usage)
 }
 
-function print({ subjects, ratios }: Report): void {
+function print({ subjects, ratios, phases = [] }: Report): void {
   printTable(subjects.map(subjectRow))
+  if (phases.length > 0) {
+    process.stdout.write('\n')
+    printTable(phases)
+  }
   if (ratios.length === 0) return
   process.stdout.write('\n')
   printTable(ratios.map(({ name, of, median, min, max }) => ({ ratio: `${name} / skewer`, of, median, min, max })))
