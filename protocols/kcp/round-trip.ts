@@ -1,4 +1,4 @@
-// The estimate of the round trip and the retransmission timeout made of it (KCP-4.1, KCP-4.2): Jacobson's mean and
+// The estimate of the round trip and the waits made of it (KCP-4.1, KCP-4.2, KCP-4.9): Jacobson's mean and
 // deviation in whole milliseconds, every division rounded down as ikcp does, so that two engines that are fed the same
 // samples send at the same time.
 
@@ -11,6 +11,8 @@ export class RoundTrip {
   meanMs = 0
   deviationMs = 0
   rtoMs = RTO_FIRST_MS
+  /** What a segment that was overtaken waits: later than it should have been acknowledged by all that is known. */
+  graceMs = RTO_FIRST_MS
   readonly #intervalMs: number
   readonly #minRtoMs: number
 
@@ -31,6 +33,7 @@ export class RoundTrip {
       this.meanMs = (7 * this.meanMs + rttMs) >> 3
       if (this.meanMs < 1) this.meanMs = 1
     }
+    this.graceMs = this.meanMs + Math.max(this.#intervalMs, this.deviationMs)
     const rtoMs = this.meanMs + Math.max(this.#intervalMs, 4 * this.deviationMs)
     this.rtoMs = Math.min(Math.max(this.#minRtoMs, rtoMs), rtoMaxMs)
   }

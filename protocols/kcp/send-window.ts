@@ -10,6 +10,8 @@ import { copyBytes, type Segment } from './segment.ts'
 import { noSegment, type SegmentPool } from './segment-pool.ts'
 
 const FIRST_SLOTS = 8
+/** A segment sent more often than this waits for its timeout: the path is not just reordering (KCP-4.4). */
+const FAST_RESENDS_MAX = 5
 
 export class SendWindow {
   una = 0
@@ -23,6 +25,8 @@ export class SendWindow {
   flightBytes = 0
   /** Payload that una has passed since the beginning. */
   ackedBytes = 0
+  /** Clock at which the first segment in flight is due to travel again, or earlier; kept by the transmitter. */
+  firstDueAt = 0
   readonly #pool: SegmentPool
   readonly #mss: number
   readonly #bytesMax: number
@@ -113,14 +117,20 @@ export class SendWindow {
   }
 
   /**
-   * `sn`, sent at `ts`, arrived: what was sent before it and is still missing was overtaken once more. True when one of
-   * them has now been overtaken `resend` times.
+   * `sn`, sent at `ts`, arrived: what was sent before it and is still missing was overtaken once more, and is due when
+   * `graceMs` have passed since it was sent, if not before; `firstDueAt` moves there. True when one of them has now been
+   * overtaken `resend` times.
    */
-  overtake(sn: number, ts: number, resend: number): boolean {
+  overtake(sn: number, ts: number, resend: number, graceMs: number): boolean {
     let isDue = false
     for (let at = this.una; ((sn - at) | 0) > 0; at = (at + 1) | 0) {
       const segment = this.slots[at & this.mask]
-      if (!segment.isAcked && ((ts - segment.ts) | 0) >= 0 && ++segment.overtaken >= resend) isDue = true
+      if (segment.isAcked || segment.transmits > FAST_RESENDS_MAX || ((ts - segment.ts) | 0) < 0) continue
+      if (++segment.overtaken >= resend) isDue = true
+      const dueAt = (segment.ts + graceMs) | 0
+      if (segment.overtaken > 1 || ((segment.resendAt - dueAt) | 0) <= 0) continue
+      segment.resendAt = dueAt
+      if (((dueAt - this.firstDueAt) | 0) < 0) this.firstDueAt = dueAt
     }
     return isDue
   }

@@ -3,9 +3,9 @@
 //
 //   waiting --window opens--> in flight --una passes--> gone
 //                              |    ^
-//                              +----+  timeout: rto grows | overtaken `resend` times: rto stays
+//                              +----+  timeout: rto grows | overtaken: rto begins anew
 //
-// Invariant: while something is in flight, nothing of it times out before `resendAt`.
+// Invariant: while something is in flight, nothing of it times out before `firstDueAt`.
 import { Congestion } from './congestion.ts'
 import type { PacketWriter } from './packet-writer.ts'
 import { RoundTrip, rtoMaxMs } from './round-trip.ts'
@@ -19,8 +19,6 @@ export const peerWindowFirst = 128
 /** ikcp asks after 7 s, newer kcp-go after 0.5 s: a lost answer should not cost a player seven seconds (KCP-4.5). */
 const PROBE_FIRST_MS = 500
 const PROBE_MAX_MS = 120_000
-/** A segment sent more often than this waits for its timeout: the path is not just reordering (KCP-4.4). */
-const FAST_RESENDS_MAX = 5
 export const neverMs = 0x7fffffff
 
 export class Transmitter {
@@ -37,8 +35,6 @@ export class Transmitter {
   readonly #nc: boolean
   readonly #sendWindow: number
   readonly #deadLinkCount: number
-  /** Clock of the earliest timeout, or earlier. */
-  #resendAt = 0
   /** Something in flight may have been overtaken often enough. */
   #isOvertaken = false
   /** 0 while the peer's window is open. */
@@ -62,7 +58,7 @@ export class Transmitter {
 
   /** The latest segment that a datagram acknowledged, sent at `ts`. */
   overtake(sn: number, ts: number): void {
-    if (this.#resend > 0 && this.window.overtake(sn, ts, this.#resend)) this.#isOvertaken = true
+    if (this.#resend > 0 && this.window.overtake(sn, ts, this.#resend, this.roundTrip.graceMs)) this.#isOvertaken = true
   }
 
   /** The peer's una moved on. */
@@ -81,7 +77,7 @@ export class Transmitter {
   /** Milliseconds from `clock` to the next timeout or probe, `neverMs` without one; below 0 when it is overdue. */
   waitMs(clock: number): number {
     const { window } = this
-    const resendMs = window.una !== window.next ? (this.#resendAt - clock) | 0 : neverMs
+    const resendMs = window.una !== window.next ? (window.firstDueAt - clock) | 0 : neverMs
     // A closed window is asked about only by who has something to send: an idle conversation costs no timer.
     if (this.peerWindow !== 0 || window.next === window.end) return resendMs
     return Math.min(resendMs, (this.#probeAt - clock) | 0)
@@ -109,10 +105,10 @@ export class Transmitter {
     while (window.next !== window.end && window.flightCount < allowed) window.launch()
     if (window.una === window.next) return
 
-    // Before resendAt nothing old is due, unless overtaken: then only what is new needs a look.
+    // Before firstDueAt nothing old is due, unless overtaken: then only what is new needs a look.
     const hasOld = firstNew !== window.una
-    const isOldDue = hasOld && (this.#isOvertaken || ((clock - this.#resendAt) | 0) >= 0)
-    let soonestMs = hasOld && !isOldDue ? (this.#resendAt - clock) | 0 : neverMs
+    const isOldDue = hasOld && (this.#isOvertaken || ((clock - window.firstDueAt) | 0) >= 0)
+    let soonestMs = hasOld && !isOldDue ? (window.firstDueAt - clock) | 0 : neverMs
     this.#isOvertaken = this.#hasTimedOut = this.#hasFastResent = false
     for (let sn = isOldDue ? window.una : firstNew; sn !== window.next; sn = (sn + 1) | 0) {
       const segment = window.slots[sn & window.mask]
@@ -125,7 +121,7 @@ export class Transmitter {
       const waitMs = (segment.resendAt - clock) | 0
       if (waitMs < soonestMs) soonestMs = waitMs
     }
-    this.#resendAt = (clock + soonestMs) | 0
+    window.firstDueAt = (clock + soonestMs) | 0
     if (this.#hasFastResent) this.#congestion.ease(window.flightCount, this.#resend)
     if (this.#hasTimedOut) this.#congestion.collapse(allowed)
   }
@@ -138,18 +134,19 @@ export class Transmitter {
       segment.resendAt = (clock + rtoMs + (this.#nodelay === 0 ? rtoMs >> 3 : 0)) | 0
       return true
     }
-    if (((clock - segment.resendAt) | 0) >= 0) {
-      segment.rto = backedOff(segment.rto, rtoMs, this.#nodelay)
-      // What overtook the lost transmission says nothing of this one; ikcp keeps the count and sends twice (KCP-5.4).
-      segment.overtaken = 0
-      this.#hasTimedOut = true
-      this.timedOut++
-    } else if (this.#resend > 0 && segment.overtaken >= this.#resend && segment.transmits <= FAST_RESENDS_MAX) {
-      segment.overtaken = 0
+    const isOvertaken = segment.overtaken > 0
+    if (((clock - segment.resendAt) | 0) < 0 && !(isOvertaken && segment.overtaken >= this.#resend)) return false
+    // What overtook the lost transmission says nothing of the next one; ikcp keeps the count and sends twice (KCP-5.4).
+    segment.overtaken = 0
+    if (isOvertaken) {
+      // The path carries: a wait that had grown was too long.
+      segment.rto = rtoMs
       this.#hasFastResent = true
       this.fastResent++
     } else {
-      return false
+      segment.rto = backedOff(segment.rto, rtoMs, this.#nodelay)
+      this.#hasTimedOut = true
+      this.timedOut++
     }
     segment.resendAt = (clock + segment.rto) | 0
     return true

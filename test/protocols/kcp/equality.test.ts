@@ -22,6 +22,7 @@ function referenceOf(conv: number, settings: KcpSettings, output: (datagram: Uin
   reference.rtoGrowthMax = 60_000
   reference.probeInit = 500
   reference.timeoutForgetsFastack = true
+  reference.overtakenIsDueEarly = true
   return reference
 }
 

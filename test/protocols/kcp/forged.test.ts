@@ -70,7 +70,7 @@ function future(end: KcpEnd): string {
 t.test('the snapshot shows what a class hides', async (t) => {
   const end = play()
   const before = snapshot(end)
-  t.ok(before.includes('#resendAt') && before.includes('#congestion'), 'private fields are in it')
+  t.ok(before.includes('#probeAt') && before.includes('#congestion'), 'private fields are in it')
   t.equal(snapshot(end), before)
   end.kcp.receive(bytesOf(vectors.late[0].datagram), vectors.judgedAt)
   t.not(snapshot(end), before, 'a datagram that is taken shows')

@@ -247,7 +247,7 @@ t.test('what was overtaken travels again before its timeout (KCP-4.4)', async (t
   }
   const acks = b.takePackets()
   a.kcp.receive(acks[0], 1020)
-  t.ok(a.kcp.deadline() > 1100, 'overtaken once is not yet lost')
+  t.equal(a.kcp.deadline(), 1029, 'overtaken once is not yet lost')
   a.kcp.receive(acks[1], 1021)
   t.equal(a.kcp.deadline(), 1021)
   a.kcp.tick(1021)
@@ -255,6 +255,40 @@ t.test('what was overtaken travels again before its timeout (KCP-4.4)', async (t
   b.kcp.receive(a.takePackets()[0], 1030)
   t.equal(b.messages.length, 4)
 })
+
+t.test(
+  'what was overtaken once is late when the round trip has passed, and its wait begins anew (KCP-4.9)',
+  async (t) => {
+    const a = new KcpEnd(1, kcpSettings('fast', { mtu: 64 }))
+    const b = new KcpEnd(1, kcpSettings('fast', { mtu: 64 }))
+    /** One of so many milliseconds each way, sent at `at`; the acknowledgement comes if the segment does. */
+    const send = (at: number, oneWayMs: number, isLost: boolean): void => {
+      a.kcp.send(numbered(at, 40), at)
+      a.kcp.tick(at)
+      for (const packet of a.takePackets()) if (!isLost) b.kcp.receive(packet, at + oneWayMs)
+      b.kcp.tick(at + oneWayMs)
+      for (const packet of b.takePackets()) a.kcp.receive(packet, at + 2 * oneWayMs)
+    }
+    for (let at = 1000; at < 3000; at += 100) send(at, 50, false)
+    t.equal(a.kcp.rtoMs, 110)
+    send(3000, 50, true)
+    a.kcp.tick(3110)
+    t.equal(a.kcp.timedOut, 1, 'nothing has overtaken it')
+    a.takePackets()
+    t.equal(a.kcp.deadline(), 3275, 'and the second wait is half as long again')
+    send(3112, 50, false)
+    t.equal(a.kcp.deadline(), 3220, 'what was sent after it has come: 110 ms after the second transmission it is late')
+    a.kcp.tick(3219)
+    t.equal(a.takePackets().length, 0)
+    a.kcp.tick(3220)
+    t.match([a.kcp.fastResent, a.kcp.timedOut], [1, 1])
+    t.equal(a.takePackets().length, 1)
+    t.equal(a.kcp.deadline(), 3330)
+    a.kcp.tick(3330)
+    t.equal(a.kcp.timedOut, 2)
+    t.equal(a.kcp.deadline(), 3330 + 165, 'nothing has overtaken it since: the wait grows')
+  },
+)
 
 t.test('written means passed by una (KCP-3.6)', async (t) => {
   const a = new KcpEnd(1, kcpSettings('fast', { sendWindow: 2 }))
@@ -286,7 +320,7 @@ t.test('send refuses what its queue has no room for, whole, in bytes and in coun
 })
 
 t.test(
-  'a reader that stalls closes the window, holds no more than it, and goes on where it stopped (KCP-4.5)',
+  'a reader that stalls closes the window, holds two of them at most, and goes on where it stopped (KCP-3.1, KCP-4.5)',
   async (t) => {
     const settings = kcpSettings('fast', { sendBytesMax: 8 * 1024 * 1024, sendCountMax: 4096 })
     const pair = new KcpPair(3, { loss: 0.1, duplicate: 0.05, delayMs: 5, jitterMs: 5 }, settings)
@@ -294,7 +328,8 @@ t.test(
     for (let i = 0; i < 2000; i++) t.ok(pair.a.kcp.send(numbered(i, 1000), pair.now) || 'full')
     let held = 0
     while (pair.now < 20_000 && pair.step(20_000)) held = Math.max(held, pair.b.kcp.heldBytes)
-    t.equal(held, 256 * 1000, 'exactly the window')
+    // What was sent before the sender knew that the window had moved is ahead of it.
+    t.ok(held >= 256 * 1000 && held <= 2 * 256 * 1000, `${held} bytes`)
     t.equal(pair.b.messages.length, 0)
     t.ok(pair.a.kcp.queuedBytes >= 1_700_000, 'the rest waits at the sender')
     pair.b.kcp.resume(pair.now)

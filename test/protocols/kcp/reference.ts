@@ -86,6 +86,7 @@ export class ReferenceKcp {
   probeLimit = 120_000
   rtoGrowthMax = Infinity
   timeoutForgetsFastack = false
+  overtakenIsDueEarly = false
   snd_queue: ReferenceSegment[] = []
   rcv_queue: ReferenceSegment[] = []
   snd_buf: ReferenceSegment[] = []
@@ -206,7 +207,12 @@ export class ReferenceKcp {
     if (timediff(sn, this.snd_una) < 0 || timediff(sn, this.snd_nxt) >= 0) return
     for (const segment of this.snd_buf) {
       if (timediff(sn, segment.sn) < 0) break
-      if (sn !== segment.sn && timediff(ts, segment.ts) >= 0) segment.fastack++
+      if (sn === segment.sn || timediff(ts, segment.ts) < 0) continue
+      if (this.overtakenIsDueEarly && (this.fastresend === 0 || segment.xmit > FASTACK_LIMIT)) continue
+      segment.fastack++
+      const due = u32(segment.ts + this.rx_srtt + Math.max(this.interval, this.rx_rttval))
+      if (!this.overtakenIsDueEarly || segment.fastack > 1 || timediff(due, segment.resendts) >= 0) continue
+      segment.resendts = due
     }
   }
 
@@ -373,7 +379,7 @@ export class ReferenceKcp {
         segment.xmit++
         segment.rto = this.rx_rto
         segment.resendts = u32(current + segment.rto + rtomin)
-      } else if (timediff(current, segment.resendts) >= 0) {
+      } else if (timediff(current, segment.resendts) >= 0 && !(this.overtakenIsDueEarly && segment.fastack > 0)) {
         needsend = true
         segment.xmit++
         if (this.nodelay === 0) segment.rto += Math.max(segment.rto, this.rx_rto)
@@ -382,10 +388,14 @@ export class ReferenceKcp {
         segment.resendts = u32(current + segment.rto)
         if (this.timeoutForgetsFastack) segment.fastack = 0
         lost = true
-      } else if (segment.fastack >= resent && segment.xmit <= FASTACK_LIMIT) {
+      } else if (
+        (segment.fastack >= resent && segment.xmit <= FASTACK_LIMIT) ||
+        timediff(current, segment.resendts) >= 0
+      ) {
         needsend = true
         segment.xmit++
         segment.fastack = 0
+        if (this.overtakenIsDueEarly) segment.rto = this.rx_rto
         segment.resendts = u32(current + segment.rto)
         change = true
       }
