@@ -11,6 +11,8 @@ import { type KcptunName, kcptunNames, type ProxyName } from './options.ts'
 const START_MS = 15_000
 /** Connections of the last turn that are not gone yet, and those that look whether it listens. */
 const SPARE = 500
+/** Clients over datagrams do not say when they go: those of so many turns have room at once. */
+const TURNS_KEPT = 4
 const NGINX_STREAM_MODULE = '/usr/lib/nginx/modules/ngx_stream_module.so'
 
 /** What is proxied, and so which configuration of rivals/ is used. */
@@ -65,7 +67,7 @@ export async function startProxy(
     folder,
     loadModule,
     connections: clients + SPARE,
-    descriptors: 2 * (clients + SPARE),
+    descriptors: 2 * (TURNS_KEPT * clients + SPARE),
     ...(style === 'tls' ? certificateIn(folder) : {}),
   }
   const filled = readFileSync(new URL(`./rivals/${config}`, import.meta.url), 'utf8').replace(

@@ -11,7 +11,7 @@ import { ImpairingProxy } from '../../bench/impairing-proxy.ts'
 import { kcpFrom } from '../../config/schema-kcp.ts'
 import { bytes, service, startHost } from '../../sdk/host/index.ts'
 import { portOf, started, type Test, testSettings } from '../gateway/io/started.ts'
-import { goEnvironment } from './go.ts'
+import { goEnvironment } from '../../bench/go.ts'
 
 t.setTimeout(300_000)
 

@@ -12,7 +12,7 @@ import t from 'tap'
 import { deriveKey, NO_BYTES, TAG_BYTES } from '../../protocols/secure/crypto.ts'
 import { answerKind, handshakeKind, Initiator, Responder } from '../../protocols/secure/handshakes.ts'
 import { providers } from '../protocols/secure/keys.ts'
-import { goEnvironment } from './go.ts'
+import { goEnvironment } from '../../bench/go.ts'
 
 const ROUNDS = 1000
 const folder = mkdtempSync(join(tmpdir(), 'skewer-noise-'))
