@@ -21,6 +21,7 @@ import { broadcast, httpCall, kcpEcho, noiseEcho, push, tcpEcho, tlsEcho, wsEcho
 import { idle } from './scenarios/idle.ts'
 import { play } from './scenarios/play.ts'
 import { reload } from './scenarios/reload.ts'
+import { slowReaders } from './scenarios/slow-readers.ts'
 import { storm } from './scenarios/storm.ts'
 import type { Plan } from './play/plan.ts'
 import type { Scenario } from './stage.ts'
@@ -41,6 +42,7 @@ const scenarios: Record<FixedScenario, Scenario> = {
   storm,
   reload,
   abuse,
+  'slow-readers': slowReaders,
 }
 
 export type BenchRun = {

@@ -71,6 +71,7 @@ export function sumOf(parts: readonly Measured[]): Measured {
     samples: first.samples.map((_, at) => sum(({ samples }) => samples[at] ?? 0)),
     resent: sum(({ resent }) => resent),
     leftOut: sum(({ leftOut }) => leftOut),
+    closed: sum(({ closed }) => closed),
     used,
   }
 }

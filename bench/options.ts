@@ -17,6 +17,7 @@ export const scenarioNames = [
   'storm',
   'reload',
   'abuse',
+  'slow-readers',
   ...planNames,
 ] as const
 export type ScenarioName = (typeof scenarioNames)[number]
@@ -80,6 +81,8 @@ export type BenchOptions = {
   target?: Target
   /** Processes that make the load. */
   workers: number
+  /** Of slow-readers: how many of a hundred clients hardly read. */
+  slowPercent: number
   /** Of idle and broadcast. */
   over: (typeof plainTransports)[number]
 }
@@ -96,6 +99,7 @@ export const limits = {
   warmupSeconds: { min: 0, max: 600 },
   linkFlushDelayMs: { min: 0, max: 20 },
   workers: { min: 1, max: 64 },
+  slowPercent: { min: 1, max: 99 },
 } as const
 
 /** Messages a second for each client where none are said: games tick at 20 Hz. */
@@ -103,6 +107,8 @@ const PUSHES_PER_CLIENT = 20
 const STORM_MESSAGES_PER_CLIENT = 10
 /** Publications a second to everybody: ten ticks. */
 const PUBLICATIONS = 10
+/** Of 16 KiB each: enough to fill what kernels hold for a connection within seconds. */
+const SLOW_PUBLICATIONS = 50
 
 const usualClients: Partial<Record<ScenarioName, number>> = { idle: 1000, broadcast: 1000, abuse: 500 }
 
@@ -115,19 +121,21 @@ export function optionsOf(scenario: string, given: Partial<BenchOptions>): Bench
     reload: perPlayer,
     abuse: clients * 2,
     broadcast: PUBLICATIONS,
+    'slow-readers': SLOW_PUBLICATIONS,
   }
   return {
     clients,
     depth: given.depth ?? (scenario.endsWith('-echo') ? 1 : limits.depth.max),
-    payloadBytes: given.payloadBytes ?? 64,
+    payloadBytes: given.payloadBytes ?? (scenario === 'slow-readers' ? limits.payloadBytes.max : 64),
     rate: given.rate ?? (scenario in rates ? rates[scenario as keyof typeof rates] : 0),
-    seconds: given.seconds ?? 5,
+    seconds: given.seconds ?? (scenario === 'slow-readers' ? 10 : 5),
     rounds: given.rounds ?? 3,
     warmupSeconds: given.warmupSeconds ?? 2,
     against: given.against ?? [],
     linkFlushDelayMs: given.linkFlushDelayMs ?? 0,
     target: given.target,
     workers: given.workers ?? 1,
+    slowPercent: given.slowPercent ?? 20,
     over: given.over ?? (scenario === 'broadcast' ? 'websocket' : 'tcp'),
   }
 }

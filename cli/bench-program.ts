@@ -35,6 +35,11 @@ export function addBench(program: Command, add: Add, does: Does): void {
       readWithin(limits.linkFlushDelayMs),
     )
     .option('--workers <count>', 'processes that make the load; default: 1', readWithin(limits.workers))
+    .option(
+      '--slow-percent <count>',
+      'of slow-readers: how many of a hundred clients hardly read; default: 20',
+      readWithin(limits.slowPercent),
+    )
     .addOption(
       new Option('--over <transport>', 'of idle (default: tcp) and broadcast (websocket)').choices(plainTransports),
     )

@@ -46,6 +46,37 @@ export const openTcp: OpenStream = (port, events) => {
   }
 }
 
+/** What a handshake takes is read as it comes. */
+const HANDSHAKE_BYTES = 1024
+const SLOW_READ_BYTES = 4096
+const SLOW_READ_MS = 1000
+let slowOnes = 0
+
+/** TCP whose reader has other things to do: every other one reads 4 KiB a second once it is connected, the rest nothing. */
+export const openTcpSlow: OpenStream = (port, events) => {
+  const readsOn = slowOnes++ % 2 === 0
+  let received = 0
+  const socket = net.connect({
+    port,
+    host: '127.0.0.1',
+    noDelay: true,
+    onread: {
+      buffer: Buffer.allocUnsafe(SLOW_READ_BYTES),
+      callback(length, buffer) {
+        events.received(buffer.subarray(0, length))
+        received += length
+        if (received < HANDSHAKE_BYTES) return true
+        if (readsOn) setTimeout(() => socket.resume(), SLOW_READ_MS)
+        return false
+      },
+    },
+  })
+  socket.on('connect', () => events.opened())
+  socket.on('error', () => {})
+  socket.on('close', () => events.closed())
+  return { write: (bytes) => void socket.write(Buffer.from(bytes)), close: () => socket.destroy() }
+}
+
 export const openWebSocket: OpenStream = (port, events) => {
   const socket = new WebSocket(`ws://127.0.0.1:${port}/`, { perMessageDeflate: false })
   socket.on('open', () => events.opened())

@@ -12,13 +12,22 @@ import { LaneClient, TICK_MS } from '../load/lane-client.ts'
 import { Pace } from '../load/pace.ts'
 import { RawClient } from '../load/raw-client.ts'
 import { kcpOpener } from '../load/kcp-stream.ts'
-import { noiseOpener, openDatagrams, type OpenStream, openTcp, openTls, openWebSocket } from '../load/stream.ts'
+import {
+  noiseOpener,
+  openDatagrams,
+  type OpenStream,
+  openTcp,
+  openTcpSlow,
+  openTls,
+  openWebSocket,
+} from '../load/stream.ts'
 import { type GameServerName, isGameServer } from '../options.ts'
 import { type Usage, usageOf } from '../process-usage.ts'
 import { SAMPLE_MS } from '../report.ts'
 import { answerWith } from '../worker.ts'
 
-export type Over = 'tcp' | 'tls' | 'websocket' | 'datagrams' | 'noise' | 'kcp'
+/** tcp-slow: clients that hardly read. */
+export type Over = 'tcp' | 'tcp-slow' | 'tls' | 'websocket' | 'datagrams' | 'noise' | 'kcp'
 
 export type LoadPlan = {
   /** The gateway's protocol; bare messages, which come back as they are; calls over HTTP; or a game server's protocol. */
@@ -48,6 +57,8 @@ export type Measured = {
   resent: number
   /** Times that a client was told of publications left out for it. */
   leftOut: number
+  /** Connections that the gateway closed on clients that hardly read; any other client that loses its own ends the run. */
+  closed: number
   used: Record<string, Usage>
 }
 export type ToLoad =
@@ -61,6 +72,7 @@ const latencies = new Histogram()
 const clients: LoadClient[] = []
 let pace: Pace | undefined
 let plan: LoadPlan | undefined
+let closed = 0
 let failure = ''
 let onReady = () => {}
 let onFailure = (_error: Error) => {}
@@ -76,6 +88,10 @@ const events: LoadEvents = {
     client.flush()
   },
   failed(why) {
+    if (plan?.over === 'tcp-slow') {
+      closed++
+      return
+    }
     failure ||= why
     onFailure(new Error(why))
   },
@@ -93,6 +109,8 @@ function open(i: number, { speaks, over, port, payloadBytes, gatewayKey, actor }
 
 function openerOf(over: Over, gatewayKey = ''): OpenStream {
   switch (over) {
+    case 'tcp-slow':
+      return openTcpSlow
     case 'websocket':
       return openWebSocket
     case 'tls':
@@ -161,7 +179,7 @@ async function measure({ warmupMs, forMs, pids }: Extract<ToLoad, { kind: 'measu
   pace = undefined
   const resent = total(({ resent }) => resent) - resentBefore
   const leftOut = total(({ leftOut }) => leftOut) - leftOutBefore
-  return { messages, elapsedUs, latencies: latencies.counts(), samples, resent, leftOut, used }
+  return { messages, elapsedUs, latencies: latencies.counts(), samples, resent, leftOut, closed, used }
 }
 
 function total(figure: (client: LoadClient) => number | undefined): number {

@@ -22,10 +22,19 @@ t.test('what several measured at one time is added up, and the busiest of them c
     samples: [messages, messages],
     resent: 1,
     leftOut: 2,
+    closed: 3,
     used: { generator: { cpuUs, rssBytes: 1 } },
   })
   const sum = sumOf([part(10, 300), part(20, 900)])
-  t.match(sum, { messages: 30, elapsedUs: 1000, samples: [30, 30], resent: 2, leftOut: 4, latencies: [[7, 30]] })
+  t.match(sum, {
+    messages: 30,
+    elapsedUs: 1000,
+    samples: [30, 30],
+    resent: 2,
+    leftOut: 4,
+    closed: 6,
+    latencies: [[7, 30]],
+  })
   t.equal(busiestUs(sum.used), 900)
   t.equal(busiestUs({ ...sum.used, middle: { cpuUs: 5000, rssBytes: 1 } }), 900)
 })

@@ -101,6 +101,17 @@ t.test('abuse: who sends too much is held to the limit, and the others lose noth
   t.ok(figures.tcpPerSecond > 500 && figures.websocketPerSecond > 500)
 })
 
+t.test(
+  'slow-readers: who does not read costs a bounded amount of memory, and the others nothing',
+  needsProc,
+  async (t) => {
+    const { figures, messages } = (await report(t, ['slow-readers'])).report.subjects[0]
+    t.equal(figures.slowReaders, 4)
+    t.ok(messages > 1000, `${messages} publications to 16`)
+    t.ok(figures.heardBySlow > 0 && figures.besideP99Ms > 0 && figures.calmP99Ms > 0)
+  },
+)
+
 t.test('a rival that is not there is named with its package', async (t) => {
   const empty = [t.testdir({})]
   t.equal(missingRival('haproxy', empty), 'haproxy is missing: apt-get install haproxy')
@@ -114,7 +125,7 @@ t.test('wrong usage is told before anything is started', async (t) => {
   t.match(await bad(), /missing required argument 'scenario'/)
   t.match(
     await bad('tcp-ecko'),
-    /Allowed choices are tcp-echo, ws-echo, tls-echo, noise-echo, kcp-echo, http-call, push, broadcast, idle, storm, reload, abuse/,
+    /Allowed choices are tcp-echo, ws-echo, tls-echo, noise-echo, kcp-echo, http-call, push, broadcast, idle, storm, reload, abuse, slow-readers, mixed, churn, and files/,
   )
   t.match(await bad('tcp-echo', '--payload', '7'), /whole number from 8 to 16384/)
   t.match(await bad('tcp-echo', '--against', 'apache'), /The rivals are nginx, haproxy, kcptun, .*socket.io, .*raw/)
