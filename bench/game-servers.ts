@@ -24,13 +24,22 @@ export function missingGameServer(name: GameServerName, folder = rivals): string
     : `${name} is missing: npm ci --prefix ${path.relative(process.cwd(), folder) || '.'}`
 }
 
-/** @returns the process that clients are connected to, and its port */
-export async function startGameServer(crew: Crew, name: GameServerName, folder: string) {
+/**
+ * @param publishes what it tells everybody; the echo alone where it is not given
+ * @returns the process that clients are connected to, and its port
+ */
+export async function startGameServer(
+  crew: Crew,
+  name: GameServerName,
+  folder: string,
+  publishes: { rate: number; payloadBytes: number } = { rate: 0, payloadBytes: 0 },
+) {
   const port = await freePort()
   const start = (title: string, ...args: (string | number)[]) =>
     crew.program(title, process.execPath, args.map(String), path.join(folder, `${title}.log`))
   if (name !== 'pinus') {
-    const program = start(name, path.join(rivals, `${name}.mjs`), port)
+    const { rate, payloadBytes } = publishes
+    const program = start(name, path.join(rivals, `${name}.mjs`), port, rate, payloadBytes)
     await program.until(() => canConnect(port), START_MS)
     return { pid: program.pid, port }
   }

@@ -3,7 +3,7 @@
 import type { Worker } from './crew.ts'
 import { Histogram } from './histogram.ts'
 import type { LoadPlan, Measured, ToLoad } from './processes/load.ts'
-import type { Usage } from './process-usage.ts'
+import type { SplitUsage, Usage } from './process-usage.ts'
 import type { Stage } from './stage.ts'
 
 const CONNECT_MS = 120_000
@@ -58,7 +58,7 @@ export function sharesOf(plan: LoadPlan, count: number): LoadPlan[] {
 export function sumOf(parts: readonly Measured[]): Measured {
   const [first] = parts
   const latencies = new Histogram()
-  const used: Record<string, Usage> = {}
+  const used: Record<string, SplitUsage> = {}
   for (const [i, part] of parts.entries()) {
     latencies.add(part.latencies)
     for (const [name, usage] of Object.entries(part.used)) used[name === 'generator' ? generatorName(i) : name] = usage

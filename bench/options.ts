@@ -46,6 +46,7 @@ export const rivalsOf: Partial<Record<ScenarioName, readonly RivalName[]>> = {
   'noise-echo': ['nginx', 'haproxy', 'raw'],
   'kcp-echo': ['nginx', ...kcptunNames, 'raw'],
   'http-call': ['nginx', 'haproxy', 'raw'],
+  broadcast: ['socket.io'],
 }
 
 /** What sessions may be over in `idle` and `broadcast`. */

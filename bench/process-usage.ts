@@ -4,6 +4,8 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
 export type Usage = { cpuUs: number; rssBytes: number }
+/** CPU time told apart: the process's own work, and the kernel's for it. */
+export type SplitUsage = Usage & { userUs: number; systemUs: number }
 export type Units = { ticksPerSecond: number; pageBytes: number }
 
 // Fields of the line as proc(5) counts them; the first two (pid and name) are cut off before.
@@ -13,17 +15,26 @@ const RSS_PAGES = 24
 const FIELDS_CUT = 3
 
 /** The name of a program may hold spaces and brackets: what counts begins behind the last bracket. */
-export function parseStat(line: string, units: Units): Usage {
+export function parseStat(line: string, units: Units): SplitUsage {
   const fields = line.slice(line.lastIndexOf(')') + 2).split(' ')
   const field = (number: number): number => Number(fields[number - FIELDS_CUT])
+  const us = (ticks: number): number => (ticks / units.ticksPerSecond) * 1e6
+  const [userUs, systemUs] = [us(field(USER_TICKS)), us(field(SYSTEM_TICKS))]
+  return { cpuUs: userUs + systemUs, userUs, systemUs, rssBytes: field(RSS_PAGES) * units.pageBytes }
+}
+
+/** What was used in between; memory is that of the later moment. */
+export function usedSince(before: SplitUsage, now: SplitUsage): SplitUsage {
   return {
-    cpuUs: ((field(USER_TICKS) + field(SYSTEM_TICKS)) / units.ticksPerSecond) * 1e6,
-    rssBytes: field(RSS_PAGES) * units.pageBytes,
+    cpuUs: now.cpuUs - before.cpuUs,
+    userUs: now.userUs - before.userUs,
+    systemUs: now.systemUs - before.systemUs,
+    rssBytes: now.rssBytes,
   }
 }
 
 /** @throws Error where there is no such process, or no /proc */
-export function usageOf(pid: number): Usage {
+export function usageOf(pid: number): SplitUsage {
   return parseStat(readFileSync(`/proc/${pid}/stat`, 'utf8'), units())
 }
 

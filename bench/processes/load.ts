@@ -22,7 +22,7 @@ import {
   openWebSocket,
 } from '../load/stream.ts'
 import { type GameServerName, isGameServer } from '../options.ts'
-import { type Usage, usageOf } from '../process-usage.ts'
+import { type SplitUsage, usageOf, usedSince } from '../process-usage.ts'
 import { SAMPLE_MS } from '../report.ts'
 import { answerWith } from '../worker.ts'
 
@@ -59,7 +59,7 @@ export type Measured = {
   leftOut: number
   /** Connections that the gateway closed on clients that hardly read; any other client that loses its own ends the run. */
   closed: number
-  used: Record<string, Usage>
+  used: Record<string, SplitUsage>
 }
 export type ToLoad =
   | { kind: 'connect'; plan: LoadPlan }
@@ -174,8 +174,8 @@ async function measure({ warmupMs, forMs, pids }: Extract<ToLoad, { kind: 'measu
   const elapsedUs = monotonicUs() - startUs
   clearInterval(sampling)
   const messages = latencies.total
-  const used = usages(all)
-  for (const [name, usage] of Object.entries(used)) usage.cpuUs -= before[name].cpuUs
+  const after = Object.entries(usages(all))
+  const used = Object.fromEntries(after.map(([name, usage]) => [name, usedSince(before[name], usage)]))
   pace = undefined
   const resent = total(({ resent }) => resent) - resentBefore
   const leftOut = total(({ leftOut }) => leftOut) - leftOutBefore
@@ -186,7 +186,7 @@ function total(figure: (client: LoadClient) => number | undefined): number {
   return clients.reduce((sum, client) => sum + (figure(client) ?? 0), 0)
 }
 
-function usages(pids: Record<string, number>): Record<string, Usage> {
+function usages(pids: Record<string, number>): Record<string, SplitUsage> {
   return Object.fromEntries(Object.entries(pids).map(([name, pid]) => [name, usageOf(pid)]))
 }
 

@@ -83,7 +83,7 @@ async function run(stage: Stage, options: BenchOptions, way: Way, does: Does): P
   const { gatewayKey } = gateway
   const pids = { middle: gateway.pid, host: host.worker.pid }
   const targets: Target[] = [{ name: 'skewer', speaks, over, port, gatewayKey, pids }]
-  targets.push(...(await rivals(stage, options, way)))
+  targets.push(...(await rivals(stage, options, way, rates.publishRate)))
   const rounds: Record<string, Round[]> = Object.fromEntries(targets.map(({ name }) => [name, []]))
   for (let i = 0; i < options.rounds; i++) {
     const turn = i % targets.length
@@ -97,7 +97,7 @@ async function run(stage: Stage, options: BenchOptions, way: Way, does: Does): P
   return { rounds, violations: [] }
 }
 
-async function rivals(stage: Stage, options: BenchOptions, way: Way): Promise<Target[]> {
+async function rivals(stage: Stage, options: BenchOptions, way: Way, publishRate: number): Promise<Target[]> {
   const targets = await behindEcho(
     stage,
     options.against.filter((name) => !isGameServer(name)),
@@ -105,7 +105,8 @@ async function rivals(stage: Stage, options: BenchOptions, way: Way): Promise<Ta
     way,
   )
   for (const name of options.against.filter(isGameServer)) {
-    const { pid, port } = await startGameServer(stage.crew, name, stage.folder)
+    const publishes = { rate: publishRate, payloadBytes: options.payloadBytes }
+    const { pid, port } = await startGameServer(stage.crew, name, stage.folder, publishes)
     targets.push({ name, speaks: name, over: 'websocket', port, pids: { middle: pid } })
   }
   return targets
@@ -171,11 +172,19 @@ async function measure(stage: Stage, options: BenchOptions, target: Target, does
   }
 }
 
-/** Of what stands behind the process in the middle, and of both together: all that a message costs the operator. */
-function figuresOf({ messages, used }: Measured): Record<string, number> {
+/**
+ * Of the process in the middle its own work and the kernel's; of what stands behind it; and of both together, which is all
+ * that a message costs the operator.
+ */
+function figuresOf({ messages, used: { middle, host } }: Measured): Record<string, number> {
   const perMessage = (us = 0): number => (messages === 0 ? 0 : us / messages)
-  const hostCpuUsPerMessage = perMessage(used.host?.cpuUs)
-  return { hostCpuUsPerMessage, serverCpuUsPerMessage: hostCpuUsPerMessage + perMessage(used.middle?.cpuUs) }
+  const hostCpuUsPerMessage = perMessage(host?.cpuUs)
+  return {
+    userUsPerMessage: perMessage(middle?.userUs),
+    systemUsPerMessage: perMessage(middle?.systemUs),
+    hostCpuUsPerMessage,
+    serverCpuUsPerMessage: hostCpuUsPerMessage + perMessage(middle?.cpuUs),
+  }
 }
 
 /** A rival that runs the game, too, has one process for what the gateway and the host do here. */

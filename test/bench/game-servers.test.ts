@@ -25,3 +25,16 @@ t.test('each game server hears what its clients say and says it back', async (t)
     ['socket.io', 'colyseus', 'pinus'].flatMap((name) => [`${name} cpuUsPerMessage`, `${name} serverCpuUsPerMessage`]),
   )
 })
+
+t.test('socket.io tells all clients what the actor publishes to them', async (t) => {
+  const args = ['--clients', '20', '--rate', '40', '--seconds', '1', '--rounds', '1', '--warmup', '0']
+  const { code, stdout, stderr } = await skewer(['bench', 'broadcast', ...args, '--against', 'socket.io', '--json'])
+  t.equal(code, 0, stderr)
+  const { subjects, ratios } = JSON.parse(stdout) as Report
+  for (const { name, messages, p50Us, figures } of subjects) {
+    t.ok(messages > 300 && messages < 1300, `${name}: ${messages} deliveries of 800`)
+    t.ok(p50Us > 0 && p50Us < 1e6, `${name}: ${p50Us} us`)
+    t.ok(figures.userUsPerMessage + figures.systemUsPerMessage > 0)
+  }
+  t.equal(ratios.length, 2)
+})

@@ -23,7 +23,7 @@ t.test('what several measured at one time is added up, and the busiest of them c
     resent: 1,
     leftOut: 2,
     closed: 3,
-    used: { generator: { cpuUs, rssBytes: 1 } },
+    used: { generator: { cpuUs, userUs: cpuUs, systemUs: 0, rssBytes: 1 } },
   })
   const sum = sumOf([part(10, 300), part(20, 900)])
   t.match(sum, {
