@@ -191,6 +191,10 @@ class HttpCall implements LooseCaller, BodySink {
 
   looseReplied(_request: number, why: number, payload: Uint8Array, retryMs: number): void {
     if (this.#isOver) return
+    if (why === code.ok && this.#isCompressed(payload)) {
+      this.#compress(payload)
+      return
+    }
     const { exchange } = this.#over()
     if (why !== code.ok) {
       const ran = this.#isSent ? ranBy(why) : 'no'
@@ -205,17 +209,22 @@ class HttpCall implements LooseCaller, BodySink {
       exchange.send(204, [])
       return
     }
-    const { contentType, compressFromBytes } = exchange.settings
-    const headers = ['Content-Type', contentType]
-    if (compressFromBytes === 0 || payload.length < compressFromBytes) {
-      exchange.send(200, headers, payload)
-      return
-    }
-    headers.push('Vary', 'Accept-Encoding')
-    const coding = codingOf(exchange.headers['accept-encoding'])
-    compressed(payload, coding, (bytes, used) => {
+    exchange.send(200, ['Content-Type', exchange.settings.contentType], payload)
+  }
+
+  #isCompressed({ length }: Uint8Array): boolean {
+    const { compressFromBytes } = this.#exchange.settings
+    return length > 0 && compressFromBytes > 0 && length >= compressFromBytes
+  }
+
+  /** The call is over when its answer is out: a drain waits for that. */
+  #compress(payload: Uint8Array): void {
+    const exchange = this.#exchange
+    compressed(payload, codingOf(exchange.headers['accept-encoding']), (bytes, used) => {
+      const headers = ['Content-Type', exchange.settings.contentType, 'Vary', 'Accept-Encoding']
       if (used !== undefined) headers.push('Content-Encoding', used)
       exchange.send(200, headers, bytes)
+      this.#finish()
     })
   }
 

@@ -48,5 +48,7 @@ export class NodeExchange extends HttpExchange {
     this.response.writeHead(status, raw)
     if (body === undefined || this.method === 'HEAD') this.response.end()
     else this.response.end(body)
+    // Of what waits to be read, something must be within the time of a request; else the socket is closed.
+    if (this.response.writableLength > 0) this.response.setTimeout(this.settings.requestMs)
   }
 }

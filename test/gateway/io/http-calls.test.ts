@@ -1,5 +1,6 @@
 import http from 'node:http'
 import net from 'node:net'
+import { SignJWT } from 'jose'
 import zlib from 'node:zlib'
 import t from 'tap'
 import { cell } from '../../../gateway/counters.ts'
@@ -342,6 +343,98 @@ t.test('a drain answers what is under way, and closes behind it', async (t) => {
   await drained
 })
 
+t.test('a drain waits for a reply that is being compressed', async (t) => {
+  let letGo: (() => void) | undefined
+  // Hard to compress, and a lot of it.
+  const reply = Array.from({ length: 150_000 }, (_, i) => ((i * 2_654_435_761) % 4_294_967_296).toString(36)).join('')
+  const { port, running } = await httpGateway(t, {
+    'arena.slow': () =>
+      new Promise<string>((resolve) => {
+        letGo = () => resolve(reply.slice(0, 900_000))
+      }),
+  })
+  const agent = new http.Agent({ keepAlive: true })
+  t.teardown(() => agent.destroy())
+  const slow = ask(port, '/call/arena.slow', 'ana', { agent, headers: { 'accept-encoding': 'br' } })
+  await eventually(() => letGo !== undefined, 'the call')
+  const drained = running.drain(5000)
+  letGo!()
+  t.match(await slow, { status: 200, headers: { 'content-encoding': 'br', connection: 'close' } })
+  await drained
+})
+
+t.test('a connection that is not read by the lean way serves as many calls, one after the other', async (t) => {
+  const { port } = await httpGateway(t, echo)
+  const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
+  t.teardown(() => agent.destroy())
+  for (let i = 0; i < 80; i++) {
+    const answer = await ask(port, '/call/arena.echo', 'ana', { agent, body: String(i), headers: { te: 'trailers' } })
+    t.match(answer, { status: 200, text: String(i) })
+  }
+})
+
+t.test('a body waits for the check of its token, whatever is read meanwhile', async (t) => {
+  const secret = 'a secret of at least thirty-two bytes'
+  const { port, sharedPort } = await httpGateway(t, echo, (s) => {
+    s.auth = { kind: 'jwt', algorithms: ['HS256'], secret, userClaim: 'sub', labels: {}, clockToleranceMs: 0 }
+  })
+  const tokens = await Promise.all(
+    Array.from({ length: 40 }, (_, i) =>
+      new SignJWT({ sub: `u${i}` }).setProtectedHeader({ alg: 'HS256' }).sign(new TextEncoder().encode(secret)),
+    ),
+  )
+  const agent = new http.Agent({ keepAlive: true })
+  t.teardown(() => agent.destroy())
+  const answers = await Promise.all(
+    tokens.map((token, i) =>
+      ask(i % 2 === 0 ? port : sharedPort, '/call/arena.echo', token, { agent, body: `"user ${i}"` }),
+    ),
+  )
+  for (const [i, answer] of answers.entries()) t.match(answer, { status: 200, text: `"user ${i}"` })
+})
+
+t.test('a caller that reads no replies is closed', async (t) => {
+  let calls = 0
+  const reply = 'x'.repeat(800_000)
+  const { port, running } = await httpGateway(
+    t,
+    {
+      'arena.big': () => {
+        calls++
+        return reply
+      },
+    },
+    (s) => {
+      for (const { http } of s.listeners) if (http !== undefined) http.requestMs = 400
+    },
+  )
+  const isAnswered = () => running.gateway.counters.cells[cell.looseOpen] === 0
+  const sockets = async () => {
+    const metrics = await (await fetch(`${running.adminAddress}/metrics`)).text()
+    return Number(/^skewer_sockets_open (\d+)$/m.exec(metrics)![1])
+  }
+  for (const [way, more] of [
+    ['lean', ''],
+    ['node', 'TE: trailers\r\n'],
+  ]) {
+    const call = `POST /call/arena.big HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ana\r\n${more}Content-Length: 0\r\n\r\n`
+    const socket = net.connect(port, '127.0.0.1').pause()
+    let isOver = false
+    socket.on('error', () => (isOver = true)).on('close', () => (isOver = true))
+    t.teardown(() => socket.destroy())
+    calls = 0
+    for (let i = 1; i <= 40 && !isOver && (i === 1 || (await sockets()) > 0); i++) {
+      socket.write(call)
+      const until = performance.now() + 500
+      while (performance.now() < until && !(calls === i && isAnswered()))
+        await new Promise((resolve) => setImmediate(resolve))
+    }
+    t.ok(calls > 1 && calls < 40, `${way}: ${calls} calls`)
+    t.equal(await sockets(), 0, way)
+    socket.destroy()
+  }
+})
+
 t.test('H1: a call that is repeated with its key runs once', async (t) => {
   let runs = 0
   let letGo = () => {}
@@ -358,7 +451,7 @@ t.test('H1: a call that is repeated with its key runs once', async (t) => {
   t.match(await buy(port, '"sword"', '50'), { status: 504 }, 'nobody knows whether it ran')
   const joined = buy(sharedPort, '"sword"')
   await eventually(() => runs === 1, 'the handler')
-  t.match(await buy(port, '"shield"'), { status: 422, json: { name: 'key_reused' } })
+  t.match(await buy(port, '"shield"'), { status: 422, json: { name: 'key_reused', ran: 'no' } })
   letGo()
   t.match(await joined, { status: 200, text: '{"bought":"sword","runs":1}' })
   t.match(await buy(port, '"sword"'), { status: 200, text: '{"bought":"sword","runs":1}' })

@@ -41,6 +41,8 @@ t.test('whatever is not all there, or not of the form, is left to node:http', as
     'another path': but('/call/', '/session/'),
     'HTTP/1.0': but('HTTP/1.1', 'HTTP/1.0'),
     'no host': but('Host: play.example\r\n', ''),
+    'a list of hosts': but('Host: play.example', 'Host: a, b'),
+    'a long head': but('curl/8.0', 'x'.repeat(9000)),
     'two hosts': but('Host: play.example', 'Host: a\r\nHOST: b'),
     'no length': but('Content-Length: 5\r\n', ''),
     'two lengths': but('Content-Length: 5', 'Content-Length: 5\r\nContent-Length: 5'),
