@@ -85,6 +85,14 @@ export const cells: readonly Cell[] = [
     given: { clients: 5000, rate: 5000, rounds: 1 },
     bars: [{ of: 'reattachMaxMs', bar: 5000 }],
   },
+  {
+    scenario: 'storm',
+    given: { clients: 5000, rate: 5000, rounds: 1, restart: true },
+    bars: [
+      { of: 'backMaxMs', bar: 5000 },
+      { of: 'loopDelayMaxMs', bar: 50 },
+    ],
+  },
 ]
 
 export function rivalsOfCell({ bars }: Cell): BenchOptions['against'] {
@@ -123,7 +131,7 @@ export function rowsOf(cell: Cell, report: Report): Row[] {
 function nameOf({ scenario, given }: Cell, of: string): string {
   const { clients, depth, rate, linkFlushDelayMs, over } = given
   if (scenario === 'idle') return `idle, ${clients} sessions over ${over ?? 'tcp'}: bytes of memory each`
-  if (scenario === 'storm') return `storm, ${clients} clients: ms from the kill until the last was back`
+  if (scenario === 'storm') return `storm, ${clients} clients: ms ${stormFigures[of]}`
   if (scenario === 'broadcast') return `broadcast 1 to ${clients}, ${rate}/s${partOf[of] ?? ''}`
   const load = (rate ?? 0) > 0 ? `${clients} clients, ${rate}/s` : `${clients} x ${depth}`
   const delay = (linkFlushDelayMs ?? 0) > 0 ? `, link flush delay ${linkFlushDelayMs} ms` : ''
@@ -134,6 +142,12 @@ const partOf: Record<string, string> = {
   hostCpuUsPerMessage: ': backend',
   userUsPerMessage: ': us of its own work',
   serverCpuUsPerMessage: ': gateway and host',
+}
+
+const stormFigures: Record<string, string> = {
+  reattachMaxMs: 'from the kill until the last was back',
+  backMaxMs: 'from the restarted gateway listening until the last was back',
+  loopDelayMaxMs: 'that its event loop stood still at most, after the first second',
 }
 
 export function tableOf(rows: readonly Row[]): string {

@@ -24,9 +24,15 @@ export class Crew {
     return new Worker(name, this.#keep(child))
   }
 
-  program(name: string, command: string, args: readonly string[], logFile: string): Program {
+  program(
+    name: string,
+    command: string,
+    args: readonly string[],
+    logFile: string,
+    variables: NodeJS.ProcessEnv = {},
+  ): Program {
     const log = openSync(logFile, 'a')
-    const child = spawn(command, args, { stdio: ['ignore', log, log], env: environment() })
+    const child = spawn(command, args, { stdio: ['ignore', log, log], env: { ...environment(), ...variables } })
     closeSync(log)
     return new Program(name, this.#keep(child), logFile)
   }

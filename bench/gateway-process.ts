@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
 import { certificateIn } from './certificate.ts'
+import { monotonicUs } from './clock.ts'
 import type { Crew, Program } from './crew.ts'
 
 const START_MS = 30_000
@@ -14,6 +15,8 @@ export type ExtraListener = 'tls' | 'noise' | 'udp' | 'http'
 export type GatewayChoices = {
   linkFlushDelayMs?: number
   extras?: readonly ExtraListener[]
+  /** Writes down how late its event loop is (processes/loop-watch.ts). */
+  watchesLoop?: boolean
   hasDefaultLimits?: boolean
 }
 
@@ -24,6 +27,8 @@ type Started = { listeners: { name: string; transport: string; port: number }[];
 
 export class GatewayProcess {
   tcpPort = 0
+  /** When it was seen to listen, at its last start; looked for every 20 ms. */
+  listenedAtUs = 0
   websocketPort = 0
   readonly #crew: Crew
   readonly #launcher: string
@@ -58,8 +63,9 @@ export class GatewayProcess {
     return this.#program!.pid
   }
 
-  get admin(): string {
-    return this.#admin
+  /** Where it writes how late its event loop is, if it does. */
+  get loopFile(): string {
+    return path.join(this.#folder, `${this.#name}-${this.#starts}.loop`)
   }
 
   /** Of an extra listener; 0 where there is none. */
@@ -83,10 +89,21 @@ export class GatewayProcess {
     const file = path.join(this.#folder, `${this.#name}.yaml`)
     const log = path.join(this.#folder, `${this.#name}-${++this.#starts}.log`)
     writeFileSync(file, this.#config(), { mode: 0o600 })
-    const args = [this.#launcher, 'run', '--config', file, '--json']
-    const program = this.#crew.program('the gateway', process.execPath, args, log)
+    const watch = new URL('./processes/loop-watch.ts', import.meta.url).href
+    const args = [
+      ...(this.#choices.watchesLoop ? ['--import', watch] : []),
+      this.#launcher,
+      'run',
+      '--config',
+      file,
+      '--json',
+    ]
+    const program = this.#crew.program('the gateway', process.execPath, args, log, {
+      SKEWER_BENCH_LOOP_FILE: this.loopFile,
+    })
     this.#program = program
     const line = await program.until(() => /^\{"event":"started".*\}$/m.exec(readFileSync(log, 'utf8'))?.[0], START_MS)
+    this.listenedAtUs = monotonicUs()
     const { listeners, admin } = JSON.parse(line) as Started
     this.#admin = admin
     this.tcpPort = listeners.find(({ transport }) => transport === 'tcp')!.port

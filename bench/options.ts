@@ -82,6 +82,8 @@ export type BenchOptions = {
   target?: Target
   /** Processes that make the load. */
   workers: number
+  /** Of storm: the same gateway is started again, and there is no other. */
+  restart: boolean
   /** Of slow-readers: how many of a hundred clients hardly read. */
   slowPercent: number
   /** Of idle and broadcast. */
@@ -136,6 +138,7 @@ export function optionsOf(scenario: string, given: Partial<BenchOptions>): Bench
     linkFlushDelayMs: given.linkFlushDelayMs ?? 0,
     target: given.target,
     workers: given.workers ?? 1,
+    restart: given.restart ?? false,
     slowPercent: given.slowPercent ?? 20,
     over: given.over ?? (scenario === 'broadcast' ? 'websocket' : 'tcp'),
   }

@@ -35,6 +35,7 @@ export function addBench(program: Command, add: Add, does: Does): void {
       readWithin(limits.linkFlushDelayMs),
     )
     .option('--workers <count>', 'processes that make the load; default: 1', readWithin(limits.workers))
+    .option('--restart', 'of storm: the same gateway is started again; without it there is a second one')
     .option(
       '--slow-percent <count>',
       'of slow-readers: how many of a hundred clients hardly read; default: 20',

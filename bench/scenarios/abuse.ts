@@ -7,7 +7,7 @@ import type { StormState, ToStorm } from '../processes/storm-clients.ts'
 import { usageOf } from '../process-usage.ts'
 import type { Round } from '../report.ts'
 import { type Outcome, type Scenario, startEchoHost, startGateway } from '../stage.ts'
-import { until, violationsOf, wait } from './storm.ts'
+import { until, violationsOf, wait } from '../storm-players.ts'
 
 const ANSWER_MS = 30_000
 const ATTACH_MS = 120_000

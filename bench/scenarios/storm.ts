@@ -1,110 +1,115 @@
-// storm: the gateway that everybody is on dies by kill -9, and all come to the other one at once while they go on sending.
-// What counts is how long after the kill each channel is attached again, what that costs the gateway that takes them all,
-// and that every message is heard exactly once and in order. Each round kills the gateway that took them the last time.
+// storm: the gateway that everybody is on dies by kill -9 while all go on sending. They come to a second one at once, of
+// which each round kills the one that took them the last time; or, with `restart`, there is only one, and it is started
+// again on its port. What counts is how long it takes until each channel is attached again, what that costs the gateway,
+// how long it stood still meanwhile, and that every message is heard exactly once and in order.
+import { readFileSync } from 'node:fs'
 import { monotonicUs } from '../clock.ts'
-import type { Worker } from '../crew.ts'
 import type { GatewayProcess } from '../gateway-process.ts'
 import { Histogram } from '../histogram.ts'
 import type { BenchOptions } from '../options.ts'
-import type { StormState, ToStorm } from '../processes/storm-clients.ts'
+import type { StormState } from '../processes/storm-clients.ts'
 import { usageOf } from '../process-usage.ts'
 import type { Round } from '../report.ts'
-import { type Outcome, type Scenario, startEchoHost, startGateway } from '../stage.ts'
+import { type Outcome, type Scenario, type Stage, startEchoHost, startGateway } from '../stage.ts'
+import { roundBetween, StormPlayers, violationsOf, wait } from '../storm-players.ts'
 
-const ANSWER_MS = 30_000
-const ATTACH_MS = 120_000
-const QUIET_MS = 60_000
-const LOOK_MS = 50
+const FIRST_US = 1_000_000
 
 export const storm: Scenario = async (stage, options): Promise<Outcome> => {
   const host = await startEchoHost(stage, options)
-  let on = await startGateway(stage, 'gateway-1', host.address)
-  let other = await startGateway(stage, 'gateway-2', host.address)
   const rounds: Round[] = []
   const violations: string[] = []
-  for (let i = 0; i < options.rounds; i++) {
-    const players = stage.crew.work('the players', new URL('../processes/storm-clients.ts', import.meta.url))
-    const { round, state } = await measure(players, options, on, other)
-    await players.end()
-    rounds.push(round)
+  const tell = (i: number, { round, state }: Awaited<ReturnType<typeof moved>>): void => {
+    const { backMaxMs, reattachMaxMs } = round.figures!
+    const when = backMaxMs === undefined ? '' : `, ${backMaxMs.toFixed(0)} ms after it listened again`
+    stage.say(`round ${i + 1}: all attached again ${reattachMaxMs.toFixed(0)} ms after the kill${when}`)
     violations.push(...violationsOf(state).map((what) => `round ${i + 1}: ${what}`))
-    stage.say(`round ${i + 1}: all attached again ${round.figures!.reattachMaxMs.toFixed(0)} ms after the kill`)
+    rounds.push(round)
+  }
+  if (options.restart) {
+    const gateway = await startGateway(stage, 'gateway', host.address, { watchesLoop: true })
+    for (let i = 0; i < options.rounds; i++) tell(i, await restarted(stage, options, gateway))
+    return { rounds: { skewer: rounds }, violations }
+  }
+  let on = await startGateway(stage, 'gateway-1', host.address)
+  let other = await startGateway(stage, 'gateway-2', host.address)
+  for (let i = 0; i < options.rounds; i++) {
+    tell(i, await moved(stage, options, on, other))
     await on.start()
     ;[on, other] = [other, on]
   }
   return { rounds: { skewer: rounds }, violations }
 }
 
-async function measure(players: Worker, options: BenchOptions, on: GatewayProcess, other: GatewayProcess) {
-  const { clients, rate, payloadBytes, seconds, warmupSeconds } = options
-  const ask = (message: ToStorm) => players.ask<StormState>(message, ANSWER_MS)
-  const gateways = [on, other].map(({ tcpPort }) => `tcp://127.0.0.1:${tcpPort}`)
-  await ask({ kind: 'connect', plan: { gateways, clients, rate, payloadBytes } })
-  const isAttached = (since: number) => (state: StormState) => state.attachedAtUs.every((at) => at > since)
-  await until(ask, isAttached(0), ATTACH_MS, 'not all players were attached')
-  await ask({ kind: 'begin' })
-  await wait(warmupSeconds * 1000)
-
-  const first = await ask({ kind: 'state' })
+async function moved(stage: Stage, options: BenchOptions, on: GatewayProcess, other: GatewayProcess) {
+  const players = new StormPlayers(stage)
+  await players.begin([addressOf(on), addressOf(other)], options)
+  const first = await players.ask({ kind: 'state' })
   const before = usageOf(other.pid)
   const killedAtUs = monotonicUs()
   await on.kill()
-  const healed = await until(ask, isAttached(killedAtUs), ATTACH_MS, 'not all players came back')
-  const reattachCpuUs = usageOf(other.pid).cpuUs - before.cpuUs
+  const healed = await players.attachedAfter(killedAtUs, 'not all players came back')
+  const back = usageOf(other.pid)
   // The storm's echo: what was kept while apart is sent again, and all of it is heard.
-  await wait(seconds * 1000)
-  await ask({ kind: 'quiet' })
-  const state = await until(ask, ({ lost }) => lost <= 0, QUIET_MS).catch(() => ask({ kind: 'state' }))
-  const after = usageOf(other.pid)
-  const elapsedUs = monotonicUs() - killedAtUs
-
-  const reattach = new Histogram()
-  for (const at of healed.attachedAtUs) reattach.record(at - killedAtUs)
-  const latencies = new Histogram()
-  latencies.add(state.latencies)
-  const round: Round = {
-    messages: state.heard - first.heard,
-    elapsedUs,
-    cpuUs: after.cpuUs - before.cpuUs,
-    rssBytes: after.rssBytes,
-    p50Us: latencies.percentile(0.5),
-    p99Us: latencies.percentile(0.99),
-    limitedBy: 'rate',
-    latencies: state.latencies,
-    generatorShare: (state.cpuUs - first.cpuUs) / elapsedUs,
-    figures: {
-      reattachP50Ms: reattach.percentile(0.5) / 1000,
-      reattachP99Ms: reattach.percentile(0.99) / 1000,
-      reattachMaxMs: reattach.max / 1000,
-      cpuUsPerReattach: reattachCpuUs / clients,
-      lost: state.lost,
-      doubled: state.doubled,
-      reordered: state.reordered,
-    },
+  await wait(options.seconds * 1000)
+  const state = await players.quiet()
+  const figures = {
+    ...reattachFigures(healed, killedAtUs),
+    cpuUsPerReattach: (back.cpuUs - before.cpuUs) / options.clients,
+    ...kept(state),
   }
+  const round = roundBetween([first, state], [before, usageOf(other.pid)], monotonicUs() - killedAtUs, figures)
+  await players.end()
   return { round, state }
 }
 
-/** What was promised and not kept. */
-export function violationsOf(state: StormState): string[] {
-  return (['lost', 'doubled', 'reordered', 'resets'] as const)
-    .filter((what) => state[what] !== 0)
-    .map((what) => `${state[what]} ${what}`)
-}
-
-export async function until(
-  ask: (message: ToStorm) => Promise<StormState>,
-  holds: (state: StormState) => boolean,
-  withinMs: number,
-  otherwise = '',
-): Promise<StormState> {
-  const end = performance.now() + withinMs
-  while (performance.now() < end) {
-    const state = await ask({ kind: 'state' })
-    if (holds(state)) return state
-    await wait(LOOK_MS)
+async function restarted(stage: Stage, options: BenchOptions, gateway: GatewayProcess) {
+  const players = new StormPlayers(stage)
+  await players.begin([addressOf(gateway)], options)
+  const first = await players.ask({ kind: 'state' })
+  const killedAtUs = monotonicUs()
+  await gateway.kill()
+  await gateway.start()
+  const { listenedAtUs } = gateway
+  const healed = await players.attachedAfter(killedAtUs, 'not all players came back')
+  const back = usageOf(gateway.pid)
+  await wait(options.seconds * 1000)
+  const state = await players.quiet()
+  const delays = loopDelaysIn(readFileSync(gateway.loopFile, 'utf8'))
+  const longest = (holds: (us: number) => boolean): number =>
+    Math.max(0, ...delays.flatMap(([us, ms]) => (us >= listenedAtUs && holds(us) ? [ms] : [])))
+  const figures = {
+    ...reattachFigures(healed, killedAtUs),
+    downMs: (listenedAtUs - killedAtUs) / 1000,
+    backMaxMs: Math.max(...healed.attachedAtUs.map((at) => at - listenedAtUs)) / 1000,
+    loopDelayMaxMs: longest((us) => us >= listenedAtUs + FIRST_US),
+    loopDelayFirstSecondMs: longest((us) => us < listenedAtUs + FIRST_US),
+    cpuUsPerReattach: back.cpuUs / options.clients,
+    ...kept(state),
   }
-  throw new Error(otherwise)
+  // What the new process has used since it began, its start included.
+  const none = { cpuUs: 0, rssBytes: 0 }
+  const round = roundBetween([first, state], [none, usageOf(gateway.pid)], monotonicUs() - killedAtUs, figures)
+  await players.end()
+  return { round, state }
 }
 
-export const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+/** Lines of processes/loop-watch.ts: when, and how late a timer was then. */
+export function loopDelaysIn(text: string): [us: number, delayMs: number][] {
+  const lines = text.split('\n').filter((line) => line !== '')
+  return lines.map((line) => line.split(' ').map(Number) as [number, number])
+}
+
+const addressOf = ({ tcpPort }: GatewayProcess): string => `tcp://127.0.0.1:${tcpPort}`
+
+function reattachFigures({ attachedAtUs }: StormState, killedAtUs: number): Record<string, number> {
+  const reattach = new Histogram()
+  for (const at of attachedAtUs) reattach.record(at - killedAtUs)
+  return {
+    reattachP50Ms: reattach.percentile(0.5) / 1000,
+    reattachP99Ms: reattach.percentile(0.99) / 1000,
+    reattachMaxMs: reattach.max / 1000,
+  }
+}
+
+const kept = ({ lost, doubled, reordered }: StormState): Record<string, number> => ({ lost, doubled, reordered })

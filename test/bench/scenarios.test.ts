@@ -88,6 +88,14 @@ t.test('storm: everybody comes back and nothing is lost, doubled or out of order
   t.ok(figures.reattachP50Ms > 0 && figures.reattachP50Ms <= figures.reattachMaxMs)
 })
 
+t.test('storm --restart: everybody comes back to the gateway that was started again', needsProc, async (t) => {
+  const { figures, messages } = (await report(t, ['storm', '--restart'])).report.subjects[0]
+  t.match(figures, { lost: 0, doubled: 0, reordered: 0 })
+  t.ok(messages > 100, `${messages} messages`)
+  t.ok(figures.downMs > 0 && figures.backMaxMs > 0 && figures.reattachMaxMs > figures.downMs)
+  t.ok(figures.loopDelayFirstSecondMs > 0 && figures.loopDelayMaxMs > 0, 'both were watched')
+})
+
 t.test('reload: the configuration changes under load, and nobody notices', needsProc, async (t) => {
   const { figures, messages } = (await report(t, ['reload'])).report.subjects[0]
   t.ok(figures.reloads >= 2, `${figures.reloads} reloads`)
