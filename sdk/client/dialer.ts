@@ -215,8 +215,12 @@ export class Dialer implements RaceOwner {
     this.#dialAt = Infinity
     this.#probing.arrived(connection.address, now)
     core.welcomed(connection, welcome, isResumed, now)
-    // Whoever was told may have closed the client from within.
-    if (this.active !== connection) return
+    if (this.active !== connection) {
+      // Whoever was told has closed the client from within, which knew nothing of the former one any more.
+      former?.close(code.ok, 'the session has ended')
+      if (former !== undefined) core.loose.connectionLost(former)
+      return
+    }
     core.attacher.attachAll(now)
     if (former !== undefined) this.#retire(former, now)
   }

@@ -174,6 +174,7 @@ t.test('what is no key set changes nothing', async (t) => {
     [/holds no list `keys`/, (response) => void response.end('[]')],
     [/holds no public key/, (response) => void response.end('{"keys":[]}')],
     [/no key/, (response) => void response.end('{"keys":[1]}')],
+    [/holds no public key/, (response) => void response.end('{"keys":[{"kty":"oct","k":"c2VjcmV0"}]}')],
     [/more than 1MiB/, (response) => void response.end(Buffer.alloc(2 ** 21, 32))],
     [/fetch failed/, (response) => void response.writeHead(302, { location: '/elsewhere' }).end()],
     [/fetch failed/, (response) => void response.destroy()],
@@ -184,6 +185,16 @@ t.test('what is no key set changes nothing', async (t) => {
     t.match(warnings.pop(), why)
     t.match(await login(authenticator, await signed(a.privateKey, 'a')), { ok: true }, String(why))
   }
+})
+
+t.test('a redirect is not followed: keys come from the address that was configured', async (t) => {
+  const [server, elsewhere] = [await keyServer(t), await keyServer(t)]
+  const a = newPair()
+  elsewhere.serve(jwkOf(a.publicKey, 'a'))
+  server.answer = (response) => void response.writeHead(302, { location: elsewhere.url }).end()
+  const { authenticator } = remote(t, server.url)
+  t.match(await login(authenticator, await signed(a.privateKey, 'a')), later)
+  t.equal(elsewhere.asked, 0)
 })
 
 t.test('a set is fetched again from time to time: a key that was taken out serves no more', async (t) => {

@@ -46,6 +46,7 @@ t.test('everything else is malformed, within a bound', async (t) => {
     latin1('GET / HTTP/1.1\r\n'),
     latin1('proxy TCP4 192.0.2.1 198.51.100.7 1 2\r\n'),
     latin1('PROXY TCP4 2001:db8::1 ::1 1 2\r\n'),
+    latin1('PROXY TCP4 192.0.2.1 ::1 1 2\r\n'),
     latin1('PROXY TCP4 192.0.2.1 198.51.100.7 1 65536\r\n'),
     latin1('PROXY TCP4 192.0.2.1 198.51.100.7 1\r\n'),
     latin1('PROXY TCP4 192.0.2.1  198.51.100.7 1 2\r\n'),

@@ -367,3 +367,80 @@ t.test('WELCOME may have a silly heartbeat', async (t) => {
   rig.pass(19)
   t.equal(rig.core.state, 'online')
 })
+
+t.test('a token provider that never answers is given up, and asked again', async (t) => {
+  let asked = 0
+  const rig = new Rig({ token: () => asked++ })
+  rig.core.connect(rig.now)
+  rig.pass(29_999)
+  t.equal(asked, 1)
+  rig.pass(10_000)
+  t.equal(asked, 2)
+  t.equal(rig.dials.length, 0)
+})
+
+t.test('CLI-4.9: a ticket that a handshake has shown is shown again where a newer one came meanwhile', async (t) => {
+  const rig = new Rig({ addresses: ['a', 'b'] })
+  const id = rig.online()
+  const old = rig.core.ticket!
+  rig.core.switchTo(1, rig.now)
+  const next = rig.lastDial
+  rig.send(id, (w) => writeTicket(w, { generation: 2, secret: text('2'.repeat(32)), ticket: text('ticket-2') }))
+  rig.core.opened(next, text('bind'), rig.now, old)
+  rig.send(next, (w) => writeHello(w, { versionMin: 1, versionMax: 1, nonce: text('nonce-nonce-1234') }))
+  const [resume] = rig.frames(next)
+  t.equal(string(resume.ticket as Uint8Array), 'ticket-2')
+  const taken = new Rig({ addresses: ['a', 'b'] })
+  taken.online()
+  taken.core.switchTo(1, taken.now)
+  taken.core.opened(taken.lastDial, text('bind'), taken.now, taken.core.ticket)
+  taken.send(taken.lastDial, (w) => writeHello(w, { versionMin: 1, versionMax: 1, nonce: text('nonce-nonce-1234') }))
+  t.equal((taken.frames(taken.lastDial)[0].ticket as Uint8Array).length, 0, 'where none came, it is not')
+})
+
+t.test(
+  'a client that is closed when it hears that it is welcome attaches nothing, and holds no connection',
+  async (t) => {
+    const rig = new Rig({ addresses: ['a', 'b'] })
+    const former = rig.online()
+    rig.channel()
+    rig.frames(former)
+    rig.core.switchTo(1, rig.now)
+    const welcomed = rig.welcomed.bind(rig)
+    rig.welcomed = (...told) => {
+      welcomed(...told)
+      rig.core.close(rig.now)
+    }
+    rig.hello(rig.lastDial)
+    rig.frames(rig.lastDial)
+    rig.welcome(rig.lastDial)
+    rig.pass(60_000)
+    for (const id of [former, rig.lastDial]) {
+      t.same(
+        rig.frames(id).map(({ kind }) => kind),
+        ['close'],
+      )
+    }
+    t.equal(rig.dials.length, 2)
+    t.equal(rig.core.state, 'offline')
+    t.equal(rig.core.dialer.old, undefined)
+  },
+)
+
+t.test('CLI-5.2: a second HELLO breaks the protocol, also of a way whose turn it is not', async (t) => {
+  const rig = new Rig()
+  rig.core.connect(rig.now)
+  rig.hello(rig.lastDial)
+  rig.frames(rig.lastDial)
+  rig.hello(rig.lastDial)
+  t.match(rig.frames(rig.lastDial), [{ kind: 'close', code: code.protocol }])
+  t.same(rig.closed, [1])
+  const race = new Rig({ addresses: [['kcp', 'ws']] })
+  race.core.connect(race.now)
+  race.pass(250)
+  race.hello(1)
+  race.hello(2)
+  t.same(race.frames(2), [], 'the other one logs in')
+  race.hello(2)
+  t.match(race.frames(2), [{ kind: 'close', code: code.protocol }])
+})
