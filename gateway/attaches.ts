@@ -188,6 +188,13 @@ export class Attaches {
     attachment.handle = slot.handle
     const request = attachment.request!
     const session = attachment.session
+    const { limits } = this.#gateway
+    let grantedBytes = limits.windowBytes
+    if (attachment.connection !== undefined) {
+      const grant = attachment.connection.grants.take(limits)
+      grantedBytes = grant.windowBytes
+      attachment.granted = grant.total
+    }
     writeLinkAttach(link.outlet.writer, {
       handle: slot.handle,
       epoch: request.epoch,
@@ -206,6 +213,7 @@ export class Attaches {
       settled: request.settled,
       acked: request.acked,
       sent: request.sent,
+      grantedBytes,
       groups: request.groups,
     })
     this.#sentUp(link)
@@ -316,6 +324,7 @@ export class Attaches {
     attachment.slot!.attachment = undefined
     attachment.slot = undefined
     attachment.link = undefined
+    this.#giveBack(attachment)
     attachment.hops++
     const isNamed =
       a.host !== '' && a.host !== link.host.name && this.#gateway.hostTable.named(a.host, now) !== undefined
@@ -441,6 +450,7 @@ export class Attaches {
     attachment.host = undefined
     const connection = attachment.connection
     if (connection !== undefined) {
+      this.#giveBack(attachment)
       connection.channelCount--
       const channels = attachment.session!.channels
       const name = channelName(attachment.service, attachment.key)
@@ -452,6 +462,12 @@ export class Attaches {
       own.attachment = undefined
       attachment.origin!.closeHandle(own, why, 0)
     }
+  }
+
+  #giveBack(attachment: Attachment): void {
+    if (attachment.granted === 0) return
+    attachment.connection!.grants.give(attachment.granted)
+    attachment.granted = 0
   }
 
   #told(attachment: Attachment): void {

@@ -66,6 +66,8 @@ export class Attachment {
   nextDown = 0
   /** Highest number that the end has settled, as it said (W5). */
   ackedDown = 0
+  /** Its share of what is held for its client, while a host has it (W5). */
+  granted = 0
   /** What limits grant its replay (R6). */
   credit: ReplayCredit | undefined = undefined
   /** A run of refused numbers whose SKIP was not written yet (R1). */

@@ -31,6 +31,7 @@ import type { Expiring } from './deadlines.ts'
 import { Deadline } from './deadlines.ts'
 import type { Arrears } from './flow.ts'
 import type { Gateway } from './gateway.ts'
+import { Grants } from './grants.ts'
 import type { Link } from './link.ts'
 import type { LooseCaller } from './loose-calls.ts'
 import { Outlet } from './outlet.ts'
@@ -68,6 +69,7 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
   readonly aliases: (Attachment | undefined)[] = [undefined]
   /** Attachments that are not detached. */
   channelCount = 0
+  readonly grants = new Grants()
   readonly routes: (RouteEntry | undefined)[] = [undefined]
   readonly announced = new Announced()
   /** W6: not read because of this link, since then. */

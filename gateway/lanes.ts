@@ -24,12 +24,14 @@ import { attachState } from './attachment.ts'
 import type { ClientConnection } from './client-connection.ts'
 import { cell, drop } from './counters.ts'
 import type { Gateway } from './gateway.ts'
+import { hasNoReplyRoom } from './grants.ts'
 import { HeldLane } from './held-lane.ts'
 import type { Link } from './link.ts'
 import type { RouteEntry } from './route-numbers.ts'
 
 /** A SKIP never covers more than the largest window and what does not count in it (N2, R2). */
 const SKIP_COUNT_MAX = 2 ** 14 + 65
+const RETRY_MS = 1000
 
 export class Lanes {
   readonly #gateway: Gateway
@@ -111,6 +113,10 @@ export class Lanes {
     const guard = rule.index === -1 ? undefined : guards.ofRule[rule.index]
     if (frame.kind === laneKind.request) {
       if (!readLaneBody(frame)) return connection.violate('malformed message')
+      if (hasNoReplyRoom(connection, this.#gateway.limits)) {
+        this.#refuse(connection, attachment, entry.name, code.busy, RETRY_MS)
+        return true
+      }
       const as = guard === undefined ? pass.ordinary : guard.ask(connection.now)
       if (as === pass.refused) {
         this.#refuse(connection, attachment, entry.name, guard!.refusal, guard!.retryMs(connection.now))

@@ -93,6 +93,8 @@ export type LinkAttach = LaneCounters & {
   pinned: boolean
   /** The gateway states that the pinned host was declared gone (P3). */
   pinnedGone: boolean
+  /** The share of this channel in what the gateway holds for its client: what the host may have unacknowledged (W5). */
+  grantedBytes: number
   groups: GroupPlace[]
 }
 /** A host's actor opens a channel to another actor (P6); the gateway answers as it answers a client. */
@@ -201,6 +203,7 @@ export function writeLinkAttach(w: Writer, a: LinkAttach): void {
     .text(a.key)
     .u8((a.pinned ? 1 : 0) | (a.pinnedGone ? 2 : 0))
   writeCounters(w, a)
+  w.varint(a.grantedBytes)
   writeGroupPlaces(w, a.groups)
   w.end()
 }
@@ -222,6 +225,7 @@ export function readLinkAttach(r: Reader): LinkAttach | undefined {
     pinned: (flags & 1) !== 0,
     pinnedGone: (flags & 2) !== 0,
     ...readCounters(r),
+    grantedBytes: r.varint(),
     groups: readGroupPlaces(r),
   })
 }

@@ -99,6 +99,8 @@ export function answerAttach(record: HostRecord, a: LinkAttach, isReset: boolean
   const settled = Math.min(theirs.settled, theirs.received)
   end.in.forgetRefused(theirs.acked)
   end.attached(a.epoch, Math.max(theirs.received, end.out.acked), settled, end.in.settled, now)
+  // What was accepted under a larger grant still goes; nothing is accepted until the rest fits this one (W5).
+  end.out.grantedBytes = a.grantedBytes
   const window = end.out.window
   if (isReset) {
     return {

@@ -55,6 +55,8 @@ export class Outbox {
   /** What the other end had received when the current attach began; -1 while there is none. */
   attachReceived = -1
   window: Window
+  /** What may be kept of the window's bytes on the way of the current attach, or of the last one (W5). */
+  grantedBytes = Infinity
   #ever = 0
   #count = 0
   #bytes = 0
@@ -88,6 +90,8 @@ export class Outbox {
   admits(bytes: number): number {
     if (bytes > this.window.bytes >>> 2) return code.too_large
     if (this.#count >= this.window.count || this.#bytes + bytes > this.window.bytes) return code.window_full
+    // One message may always go, however small the share of a channel is.
+    if (this.#bytes > 0 && this.#bytes + bytes > this.grantedBytes) return code.window_full
     return code.ok
   }
 

@@ -42,6 +42,7 @@ t.test('A4: an attach is forwarded with session, user, address, labels and count
     key: 'room',
     pinned: false,
     pinnedGone: false,
+    grantedBytes: 65_536,
     life: 9n,
     received: 5,
     settled: 4,

@@ -177,6 +177,27 @@ const breaks: readonly Break[] = [
     ],
   },
   {
+    name: 'a host keeps more than its channel was granted',
+    rules: 'W5',
+    patches: [
+      [
+        'protocols/session/outbox.ts',
+        'if (this.#bytes > 0 && this.#bytes + bytes > this.grantedBytes) return code.window_full',
+        '',
+      ],
+    ],
+  },
+  {
+    name: 'a channel is granted its share whatever the others have',
+    rules: 'W5',
+    patches: [['gateway/grants.ts', '(grantedBytesMax - granted - kept)', 'grantedBytesMax']],
+  },
+  {
+    name: 'grants of channels that ended are not given back',
+    rules: 'W5',
+    patches: [['gateway/grants.ts', '    this.bytes -= total\n    this.count--', '    this.count--']],
+  },
+  {
     name: 'an unconfirmed life offered to any end',
     rules: 'A5 X2, decision 0005',
     patches: [[HOST_RECORD, 'record.offeredTo === 0n || record.offeredTo === a.end', 'record.offeredTo >= 0n']],

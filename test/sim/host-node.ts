@@ -1,10 +1,12 @@
 // A game server in the simulator: the real host core with actors that handle, push, call, publish and talk to each other,
 // everything noted in the ledger. Killing it loses all of it (the actors are not durable), and their lanes with it.
+import type { Outbox } from '../../protocols/session/outbox.ts'
 import type { Context } from '../../sdk/host/context.ts'
 import { HostCore } from '../../sdk/host/core.ts'
 import type { Service } from '../../sdk/host/service.ts'
 import { service } from '../../sdk/host/service.ts'
 import type { Due } from './clock.ts'
+import { Violation } from './ledger.ts'
 import type { Connection } from './network.ts'
 import { simHmac } from './sealing.ts'
 import type { World } from './world.ts'
@@ -312,13 +314,22 @@ export class HostNode {
     const world = this.#world
     const id = `p${world.nextId++}`
     const lane = this.#lane(ctx, session)
+    const before = this.#outOf(ctx, session)?.bytesHeld ?? 0
     try {
       ctx.push(session, 'arena.event', payloadOf(id, world.random.between(0, 60)))
     } catch {
       return
     }
+    const out = this.#outOf(ctx, session)
+    if (before > 0 && out !== undefined && out.bytesHeld > out.grantedBytes) {
+      throw new Violation(`${this.name} keeps ${out.bytesHeld} bytes for ${session}, granted ${out.grantedBytes}`)
+    }
     lane.serial.sent = lane.next
     world.ledger.accepted(id, lane.key, lane.next, 'arena.event', world.userOf(session), 'oneway')
+  }
+
+  #outOf(ctx: Ctx, session: string): Outbox | undefined {
+    return this.core?.actor('arena', ctx.key)?.bindingOf(session)?.lanes.out
   }
 
   #callClient(ctx: Ctx, session: string): void {

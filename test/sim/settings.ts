@@ -63,8 +63,9 @@ export function defaultSettings(profile: Profile, name: string): Settings {
       handshakeFrameBytesMax: 16 * 1024,
       parkedMax: 100,
       looseReplyBytesMax: 64 * 1024,
-      grantedBytesMax: 64 * 1024,
-      replyBytesMax: 16 * 1024,
+      // So little that further channels of a connection get less than their hosts would send (W5).
+      grantedBytesMax: 12 * 1024,
+      replyBytesMax: 4 * 1024,
     },
     times: {
       handshakeMs: 3000,

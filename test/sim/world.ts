@@ -187,6 +187,9 @@ export class World implements UdpWorld {
       if (connection.outlet.held > limits.connectionBytesMax + limits.frameBytesMax) {
         throw new Violation(`${gateway.name} holds ${connection.outlet.held} bytes for one connection`)
       }
+      if (connection.grants.bytes > limits.grantedBytesMax) {
+        throw new Violation(`${gateway.name} has granted ${connection.grants.bytes} bytes for one connection`)
+      }
     }
     if (core.counters.cells[cell.parked] > limits.parkedMax) throw new Violation(`${gateway.name}: too many parked`)
   }

@@ -70,6 +70,7 @@ function attach(changes: Partial<LinkAttach> = {}): LinkAttach {
     key: 'k',
     pinned: false,
     pinnedGone: false,
+    grantedBytes: 65_536,
     end: 77n,
     life: 0n,
     received: 0,

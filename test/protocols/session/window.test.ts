@@ -117,3 +117,22 @@ t.test("X4, W3: the other end's FIN is acknowledged at once, and all before it",
   t.equal(end.receive(frame, '', 6), code.ok)
   t.equal(end.deadline(), 6)
 })
+
+t.test('W5: what a channel was granted bounds what is accepted, one message always is', async (t) => {
+  const out = new Outbox({ count: 100, bytes: 4000 })
+  out.grantedBytes = 300
+  t.equal(out.admits(1000), code.ok, 'larger than the grant, and alone')
+  t.equal(out.admits(1001), code.too_large, 'the largest message is that of the window')
+  out.push(oneway(1000))
+  t.equal(out.admits(0), code.window_full)
+  out.attach(0)
+  t.same(written(out), [1])
+  out.ack(1)
+  out.push(oneway(100))
+  t.equal(out.admits(200), code.ok)
+  t.equal(out.admits(201), code.window_full)
+  out.push(oneway(200))
+  out.grantedBytes = 50
+  out.attach(1)
+  t.same(written(out), [2, 3], 'what was accepted under a larger grant goes')
+})

@@ -267,7 +267,7 @@ export class EchoConnection {
   #attach(a: Attach): void {
     const name = `${this.session} ${a.service}/${a.key}`
     const link = { ...a, handle: a.alias, session: this.session, user: '', address: '', labels: {} }
-    const attach = { ...link, pinned: true, pinnedGone: false }
+    const attach = { ...link, pinned: true, pinnedGone: false, grantedBytes: 65_536 }
     const known = this.#gateway.records.get(name)
     const verdict = judgeAttach(known?.record, attach)
     const channel = verdict.verdict === 'continue' ? known! : new EchoRecord(this.#gateway, this.session, a)

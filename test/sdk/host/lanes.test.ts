@@ -125,3 +125,26 @@ t.test('errors: a refusal is told in words, anything else is not, and the mailbo
   t.match(g.seen()[0], { request: 4, code: code.ok, payload: 'fine' })
   t.equal(bed.events.filter(({ event }) => event === 'handler_failed').length, 1)
 })
+
+t.test('W5: a host keeps no more for a channel than the gateway granted, at each attach anew', async (t) => {
+  const bed = new Bed([service('echo', { routes: { 'echo.flood': flood } })])
+  function flood(ctx: { push(session: string, route: string, payload: Uint8Array): void; session: string }) {
+    for (let i = 0; i < 10; i++) {
+      try {
+        ctx.push(ctx.session, 'news', new Uint8Array(100))
+      } catch (error) {
+        t.equal((error as SkewerError).name, 'window_full')
+        return
+      }
+    }
+  }
+  const g = bed.gateway()
+  const pushed = () => g.seen().filter((frame) => frame.kind === 'oneway').length
+  g.attach({ grantedBytes: 350 })
+  const life = g.one('attached').life as bigint
+  g.oneway(0, 1, 'echo.flood', '')
+  t.equal(pushed(), 3)
+  g.attach({ handle: 2, epoch: 2, life, acked: 1, sent: 1, received: 3, settled: 3, grantedBytes: 500 })
+  g.oneway(2, 2, 'echo.flood', '')
+  t.equal(pushed(), 5)
+})

@@ -163,6 +163,7 @@ export const attachDefaults: LinkAttach = {
   key: 'ann',
   pinned: false,
   pinnedGone: false,
+  grantedBytes: 65_536,
   end: 77n,
   life: 0n,
   received: 0,
