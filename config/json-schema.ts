@@ -4,7 +4,8 @@
 import { z } from 'zod'
 import type { PathStep } from './problems.ts'
 import { ONE_OR_LIST, OR_OFF } from './schema-policies.ts'
-import { SERVICE_ROUTE, configSchema } from './schema.ts'
+import { SERVICE_ROUTE } from './schema-services.ts'
+import { configSchema } from './schema.ts'
 
 export type JsonSchema = {
   $schema?: string
