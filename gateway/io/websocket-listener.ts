@@ -6,25 +6,19 @@ import type http from 'node:http'
 import type net from 'node:net'
 import tls from 'node:tls'
 import type { ListenerSettings } from '../../config/settings.ts'
-import { Acceptor } from './acceptor.ts'
 import { addressOf, requestAddress } from './client-address.ts'
-import { HttpDoor } from './http-door.ts'
-import { type HttpTimes, httpServer, setTimes } from './http-server.ts'
+import { HttpFront, type HttpFrontOwner } from './http-front.ts'
+import type { HttpTimes } from './http-server.ts'
 import { NoiseTerminator } from './noise-terminator.ts'
 import { endSoon } from './stream-carrier.ts'
 import type { Listener, ListenerHome } from './tcp-listener.ts'
-import { TlsTerminator } from './tls-terminator.ts'
 import { WebSocketCarrier } from './websocket-carrier.ts'
 import { judgeUpgrade, pathOf, refusalAnswer, upgradeAnswer } from './websocket-handshake.ts'
-import { noticeOtherSecurity } from './wrong-security.ts'
 
-export class WebSocketListener implements Listener {
+export class WebSocketListener implements Listener, HttpFrontOwner {
   settings: ListenerSettings
   readonly #home: ListenerHome
-  readonly #http: http.Server
-  readonly #acceptor: Acceptor
-  readonly #tls: TlsTerminator | undefined
-  readonly #door: HttpDoor
+  readonly #front: HttpFront
   readonly #noise: NoiseTerminator | undefined
   /** Sockets that have not upgraded yet, each with its deadline. */
   readonly #waiting = new Map<net.Socket, NodeJS.Timeout>()
@@ -32,73 +26,46 @@ export class WebSocketListener implements Listener {
   constructor(settings: ListenerSettings, home: ListenerHome) {
     this.settings = settings
     this.#home = home
-    this.#http = httpServer(timesOf(settings, home), home.counters)
-    this.#door = new HttpDoor(
-      this,
-      home,
-      () => this.#acceptor.forwarders,
-      (socket, released) => this.#greet(socket, released),
-    )
-    this.#http.on('request', (request, response) => this.#answer(request, response))
-    this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket as net.Socket, head))
-    this.#http.on('clientError', (error, socket) => noticeOtherSecurity(this, home, error, socket as net.Socket))
-    const tls =
-      settings.security === 'tls'
-        ? new TlsTerminator(this, home, (socket) => this.#door.greet(socket, undefined))
-        : undefined
-    this.#tls = tls
     this.#noise = settings.security === 'noise' ? new NoiseTerminator(home, this, 'websocket') : undefined
-    this.#acceptor = new Acceptor({
-      settings,
-      home,
-      pauseOnConnect: false,
-      accepted: (socket) => {
-        const released = this.#acceptor.releaseOf(socket)
-        if (tls !== undefined) tls.accept(socket, released)
-        else this.#door.greet(socket, released)
-      },
-    })
+    this.#front = new HttpFront(this, home)
+    this.#front.http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket as net.Socket, head))
   }
 
   listen(port?: number): Promise<{ host: string; port: number }> {
-    this.#door.isStopped = false
-    return this.#acceptor.listen(port)
+    return this.#front.listen(port)
   }
 
   prepareReload(settings: ListenerSettings): () => void {
-    const secure = this.#tls?.prepareReload(settings.tls, this.#home.handshakeMs)
+    const prepared = this.#front.prepareReload(settings)
     return () => {
-      secure?.()
       this.settings = settings
-      this.#acceptor.configure(settings)
-      setTimes(this.#http, timesOf(settings, this.#home))
+      prepared()
     }
   }
 
   stop(): void {
-    this.#door.isStopped = true
-    this.#acceptor.stop()
-    this.#http.closeIdleConnections()
-    this.#door.closeIdle()
+    this.#front.stop()
     for (const socket of this.#waiting.keys()) socket.destroy()
     this.#noise?.stop()
   }
 
   end(): void {
-    this.#http.closeAllConnections()
-    this.#door.closeAll()
-    this.#http.close()
+    this.#front.end()
   }
 
-  #greet(socket: net.Socket, released: (() => void) | undefined): void {
-    if (released !== undefined) socket.once('close', released)
+  /** Without HTTP nothing but an upgrade is waited for, and that in the time of a handshake. */
+  times({ http }: ListenerSettings): HttpTimes {
+    const { handshakeMs } = this.#home
+    return http ?? { requestMs: handshakeMs, keepAliveMs: handshakeMs, requestsPerConnection: 1 }
+  }
+
+  greets(socket: net.Socket): void {
     const late = () => {
       this.#home.counters.upgradesTimedOut++
       socket.destroy()
     }
     this.#waiting.set(socket, setTimeout(late, this.#home.handshakeMs))
     socket.once('close', () => this.#forget(socket))
-    this.#http.emit('connection', socket)
   }
 
   #forget(socket: net.Socket): void {
@@ -106,11 +73,11 @@ export class WebSocketListener implements Listener {
     this.#waiting.delete(socket)
   }
 
-  #answer(request: http.IncomingMessage, response: http.ServerResponse): void {
+  answer(request: http.IncomingMessage, response: http.ServerResponse): void {
     const path = pathOf(request)
     if (this.settings.http !== undefined) {
       this.#forget(request.socket)
-      if (this.#door.answer(request, response, path)) return
+      if (this.#front.door.answer(request, response, path)) return
     }
     response.setHeader('Content-Type', 'text/plain; charset=utf-8')
     response.setHeader('Connection', 'close')
@@ -127,7 +94,7 @@ export class WebSocketListener implements Listener {
 
   #upgrade(request: http.IncomingMessage, socket: net.Socket, head: Buffer): void {
     const { counters, doorkeeper } = this.#home
-    const { forwarders } = this.#acceptor
+    const { forwarders } = this.#front.acceptor
     const address = requestAddress(socket, request.headers, forwarders)
     // Behind a proxy that names the client, this is where the client itself is judged.
     const isForwarded = forwarders?.has(addressOf(socket)) ?? false
@@ -148,7 +115,7 @@ export class WebSocketListener implements Listener {
     this.#forget(socket)
     const isTls = socket instanceof tls.TLSSocket
     // A TLS socket's place is given back when the socket beneath it closes.
-    const release = this.#acceptor.releaseOf(socket)
+    const release = this.#front.acceptor.releaseOf(socket)
     if (!isTls) socket.off('close', release)
     const both = () => {
       release()
@@ -160,9 +127,4 @@ export class WebSocketListener implements Listener {
     if (head.length > 0) carrier.read(head)
     this.#home.poke()
   }
-}
-
-/** Without HTTP nothing but an upgrade is waited for, and that in the time of a handshake. */
-function timesOf(settings: ListenerSettings, home: ListenerHome): HttpTimes {
-  return settings.http ?? { requestMs: home.handshakeMs, keepAliveMs: home.handshakeMs, requestsPerConnection: 1 }
 }
