@@ -4,14 +4,12 @@
 //   startGateway -> running -> drain (stop accepting, let clients go) -> closed
 import { createHmac, randomBytes } from 'node:crypto'
 import fs from 'node:fs'
-import { redactedConfig } from '../../config/redacted.ts'
 import type { SourceText } from '../../config/settings-from-yaml.ts'
 import type { Settings } from '../../config/settings.ts'
 import { code } from '../../protocols/codes.ts'
 import type { ReloadTrigger } from '../events.ts'
 import { Gateway } from '../gateway.ts'
 import { LogFile, type LogTarget, storeTeller } from '../observe/log.ts'
-import { Metrics } from '../observe/metrics.ts'
 import { Observer } from '../observe/observer.ts'
 import type { Authenticator, GatewayEnvironment } from '../seams.ts'
 import { openTicket } from '../tickets.ts'
@@ -19,8 +17,8 @@ import { ConnectionBudget } from './acceptor.ts'
 import { BanDesk, behindBans } from './ban-desk.ts'
 import { KeptBans } from './kept-bans.ts'
 import { Doorkeeper } from './doorkeeper.ts'
-import { adminRoutes } from './admin-routes.ts'
-import { AdminServer } from './admin-server.ts'
+import { adminPort } from './admin-port.ts'
+import type { AdminServer } from './admin-server.ts'
 import { authenticatorOf } from './authenticator.ts'
 import { EventStream } from './event-stream.ts'
 import { cryptoProvider } from './crypto-provider.ts'
@@ -443,27 +441,14 @@ class GatewayProcess implements RunningGateway {
   }
 
   #makeAdmin(): AdminServer {
-    const { gateway } = this
-    const sample = () => this.#sampler.sample()
-    const metrics = new Metrics({
-      counters: gateway.counters,
-      io: this.#io,
-      policing: gateway.policing,
-      hosts: () => gateway.hosts(),
-      guards: () => gateway.guards.list(monotonicNow()),
-      isReady: () => gateway.readiness().ready,
-      sample,
-      version: this.#version,
-    })
-    const routes = adminRoutes({
-      gateway,
+    return adminPort({
+      gateway: this.gateway,
       io: this.#io,
       events: this.#events,
       version: this.#version,
-      sample,
-      metricsText: () => metrics.text(),
+      log: this.#logFile.log,
+      sample: () => this.#sampler.sample(),
       listeners: () => this.#listeners.views(),
-      config: () => redactedConfig(gateway.settings),
       bans: new BanDesk(this.#bans, this.gateway, () => {
         this.#verdicts.forget()
         this.#loop.poke()
@@ -471,16 +456,7 @@ class GatewayProcess implements RunningGateway {
       drain: (withinMs) => void this.drain(withinMs),
       reload: (isDryRun) => this.#reload.reload('admin', isDryRun),
       quit: () => this.#closeQuietly({ code: 0, reason: 'asked to quit' }),
-      logLevel: (level) => {
-        const { log } = this.#logFile
-        const isLevel = level === 'silent' || log.levels.values[level] !== undefined
-        if (isLevel) log.level = level
-        return isLevel
-      },
     })
-    const admin = new AdminServer(this.#settings.admin, routes)
-    admin.onError((error) => this.#logFile.log.error({ err: error }, 'an admin request failed'))
-    return admin
   }
 
   /** State after an error that nobody foresaw is not trusted: the process ends, and clients attach elsewhere. */
