@@ -6,6 +6,7 @@
 // is bought with what. Needs Go and the sources of kcp-go:
 //
 //   npm run bench:kcp-loss -- [--loss 0,1,5,10,30] [--seconds 6] [--turns 2] [--conversations 20] [--rate 30]
+//                             [--part latency|goodput]
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
@@ -26,6 +27,7 @@ const BULK_WARMUP_MS = 1000
 const WARMUP_SECONDS = 1
 const names = ['skewer', 'kcp-go'] as const
 type Name = (typeof names)[number]
+type Network = { lossShare: number; delayMs: number }
 type Found = { latencies: Histogram; datagrams: number; messages: number; bytesPerSecond: number[] }
 
 const { values } = parseArgs({
@@ -35,6 +37,7 @@ const { values } = parseArgs({
     turns: { type: 'string', default: '2' },
     conversations: { type: 'string', default: '20' },
     rate: { type: 'string', default: '30' },
+    part: { type: 'string', default: 'latency and goodput' },
   },
 })
 const [seconds, turns, conversations, rate] = [values.seconds, values.turns, values.conversations, values.rate].map(
@@ -53,14 +56,18 @@ console.log(`| ${head.join(' | ')} |\n| ---: | --- | ---: | ---: | ---: | ---: |
 for (const percent of values.loss.split(',').map(Number)) {
   const found = new Map(names.map((name) => [name, empty()]))
   for (let turn = 0; turn < turns; turn++) {
-    for (const name of turn % 2 === 0 ? names : [...names].reverse())
-      await measure(name, percent / 100, found.get(name)!)
+    for (const name of turn % 2 === 0 ? names : [...names].reverse()) {
+      const impairment = { lossShare: percent / 100, delayMs: DELAY_MS }
+      if (values.part.includes('latency')) await pace(name, impairment, found.get(name)!)
+      if (values.part.includes('goodput')) await fill(name, impairment, found.get(name)!)
+    }
   }
   for (const [name, { latencies, datagrams, messages, bytesPerSecond }] of found) {
     const ms = (share: number): string => `${(latencies.percentile(share) / 1000).toFixed(1)} ms`
     const megabytes = bytesPerSecond.reduce((sum, bytes) => sum + bytes, 0) / bytesPerSecond.length / 1e6
-    const row = [`${percent} %`, name, ms(0.5), ms(0.99), ms(1), (datagrams / messages).toFixed(2)]
-    console.log(`| ${[...row, `${megabytes.toFixed(2)} MB/s`].join(' | ')} |`)
+    const paced = messages === 0 ? ['', '', '', ''] : [ms(0.5), ms(0.99), ms(1), (datagrams / messages).toFixed(2)]
+    const goodput = bytesPerSecond.length === 0 ? '' : `${megabytes.toFixed(2)} MB/s`
+    console.log(`| ${[`${percent} %`, name, ...paced, goodput].join(' | ')} |`)
   }
 }
 
@@ -88,8 +95,7 @@ function fail(why: string): never {
   process.exit(1)
 }
 
-async function measure(name: Name, lossShare: number, found: Found): Promise<void> {
-  const impairment = { lossShare, delayMs: DELAY_MS }
+async function pace(name: Name, impairment: Network, found: Found): Promise<void> {
   await beside(name, 'echo', impairment, async (proxy) => {
     const args = [proxy.port, conversations, rate, seconds + WARMUP_SECONDS, PAYLOAD_BYTES].map(String)
     const all = JSON.parse(await said(start(name, 'pace', ...args))) as number[][]
@@ -97,6 +103,9 @@ async function measure(name: Name, lossShare: number, found: Found): Promise<voi
     found.messages += all.reduce((sum, own) => sum + own.length, 0)
     found.datagrams += proxy.counts.up.taken + proxy.counts.down.taken
   })
+}
+
+async function fill(name: Name, impairment: Network, found: Found): Promise<void> {
   await beside(name, 'sink', impairment, async (proxy, count) => {
     const client = start(name, 'bulk', String(proxy.port), String(seconds + 2))
     const ended = said(client)
@@ -113,7 +122,7 @@ async function measure(name: Name, lossShare: number, found: Found): Promise<voi
 async function beside(
   name: Name,
   kind: 'echo' | 'sink',
-  impairment: { lossShare: number; delayMs: number },
+  impairment: Network,
   run: (proxy: ImpairingProxy, count: () => Promise<number>) => Promise<void>,
 ): Promise<void> {
   const server = start(name, 'server', kind)
