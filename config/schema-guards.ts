@@ -44,7 +44,9 @@ export const serviceBreaker = z
     z.literal('off'),
     z.strictObject({
       ...breakerKeys,
-      fallback: name('The service that takes loose calls meanwhile. Default: they are refused.').optional(),
+      fallback: name(
+        'The service whose actors take new channels and loose calls meanwhile, and while the host of an actor is away (for longer than an attach may wait). Default: they are refused.',
+      ).optional(),
     }),
   ])
   .default('off')

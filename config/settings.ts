@@ -106,7 +106,7 @@ export type ServiceSettings = {
   keys: 'user' | 'any'
   whenAway: 'park' | 'reject'
   breaker?: BreakerSettings
-  /** The service that takes loose calls while the breaker is open. */
+  /** The service that takes new channels and loose calls while the breaker is open or the host is away (R5). */
   fallback?: string
   concurrency?: ConcurrencyLimitSettings
   canary?: CanarySettings

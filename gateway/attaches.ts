@@ -18,10 +18,11 @@ import type { AttachRequest } from './attachment.ts'
 import { Attachment, attachState } from './attachment.ts'
 import type { ClientConnection } from './client-connection.ts'
 import { cell, drop } from './counters.ts'
+import { fallBack, takePin } from './fallback.ts'
 import type { Gateway } from './gateway.ts'
 import type { Link } from './link.ts'
 import type { Outlet } from './outlet.ts'
-import { openPin, sealPin } from './pins.ts'
+import { sealPin } from './pins.ts'
 import { channelName } from './session.ts'
 
 /** Aliases are small: a client numbers its channels from 0. */
@@ -59,13 +60,13 @@ export class Attaches {
       this.#refuse(attachment, refusal, refusal < 500 ? RETRY_MS : 0)
       return true
     }
-    const name = channelName(a.service, key)
+    const name = channelName(attachment.placedAt, key)
     const older = session.channels.get(name)
     // Only what is older is closed here; a late ATTACH with a lower epoch, or one that shows an older ticket, must not cut
     // off the newer one: the host answers it with STALE or SPENT (A5).
     const isNewer = older === undefined || (older.epoch < a.epoch && older.ticketGeneration <= a.ticketGeneration)
     if (isNewer) {
-      if (older !== undefined) this.#supersede(older)
+      if (older !== undefined) this.supersede(older)
       session.channels.set(name, attachment)
     }
     this.place(attachment, now)
@@ -83,16 +84,7 @@ export class Attaches {
       return code.not_allowed
     }
     if (connection.channelCount > gateway.limits.channelsPerSession) return code.too_many_channels
-    return this.#takePin(attachment, a.pin)
-  }
-
-  #takePin(attachment: Attachment, pin: Uint8Array): number {
-    if (pin.length === 0) return code.ok
-    const opened = openPin(this.#gateway.env, pin, attachment.sessionName, attachment.service, attachment.key)
-    if ('code' in opened) return opened.code
-    attachment.target = opened.host
-    attachment.targetIsPin = true
-    return code.ok
+    return takePin(gateway, attachment, a.pin)
   }
 
   /** OPEN of a host (P6): its actor is the client end, the session is the actor's address. False: the link was closed. */
@@ -106,7 +98,7 @@ export class Attaches {
     let refusal: number = code.ok
     if (encoder.encode(sessionName).length > SESSION_BYTES_MAX || o.key === '') refusal = code.not_allowed
     else if (!this.#gateway.services.has(o.service)) refusal = code.no_service
-    else refusal = this.#takePin(attachment, o.pin)
+    else refusal = takePin(this.#gateway, attachment, o.pin)
     if (refusal === code.ok) this.place(attachment, now)
     else this.#refuse(attachment, refusal, refusal < 500 ? RETRY_MS : 0)
     return true
@@ -123,7 +115,7 @@ export class Attaches {
       attachment.target = ''
       attachment.targetIsPin = false
     }
-    host ??= hosts.choose(attachment.service, attachment.key, attachment.session?.labels)
+    host ??= hosts.choose(attachment.placedAt, attachment.key, attachment.session?.labels)
     attachment.host = host
     const link = host?.current
     if (link === undefined) {
@@ -137,20 +129,26 @@ export class Attaches {
     }
     const guard = this.#gateway.guards.askAttach(attachment, host!.name, now)
     if (guard === undefined) this.#forward(attachment, link)
-    else this.#refuse(attachment, guard.refusal, guard.retryMs(now))
+    else this.#turnAway(attachment, guard.refusal, guard.retryMs(now), now)
+  }
+
+  /** R5: another service takes it, or it is refused. */
+  #turnAway(attachment: Attachment, why: number, retryMs: number, now: number): void {
+    if (fallBack(this.#gateway, attachment)) this.place(attachment, now)
+    else this.#refuse(attachment, why, retryMs)
   }
 
   /** A host that is away is waited for, or refuses the attach; it never settles a number (A4, R5). */
   #park(attachment: Attachment, now: number): void {
     const gateway = this.#gateway
-    if (gateway.services.get(attachment.service)?.whenAway !== 'park') {
-      this.#refuse(attachment, code.host_away, RETRY_MS)
+    if (gateway.services.get(attachment.placedAt)?.whenAway !== 'park') {
+      this.#turnAway(attachment, code.host_away, RETRY_MS, now)
       return
     }
     const isNew = attachment.parking === undefined
     const refusal = gateway.parking.park(attachment, now)
     if (refusal !== code.ok) {
-      this.#refuse(attachment, refusal, RETRY_MS)
+      this.#turnAway(attachment, refusal, RETRY_MS, now)
       return
     }
     attachment.state = attachState.parked
@@ -172,8 +170,8 @@ export class Attaches {
   }
 
   /** The longest time to wait is over; the actor is not re-homed by that (P3, A4). */
-  parkedTooLong(attachment: Attachment): void {
-    this.#refuse(attachment, code.host_away, RETRY_MS)
+  parkedTooLong(attachment: Attachment, now: number): void {
+    this.#turnAway(attachment, code.host_away, RETRY_MS, now)
   }
 
   #forward(attachment: Attachment, link: Link): void {
@@ -203,7 +201,7 @@ export class Attaches {
       user: session === undefined ? '' : session.user,
       address: (attachment.connection?.outlet ?? attachment.origin!.outlet).carrier.address,
       labels: session === undefined ? {} : session.labels,
-      service: request.service,
+      service: attachment.placedAt,
       key: request.key,
       pinned: attachment.targetIsPin,
       pinnedGone: attachment.pinnedGone,
@@ -299,7 +297,7 @@ export class Attaches {
   }
 
   #sealPin(attachment: Attachment, host: string): Uint8Array {
-    return sealPin(this.#gateway.env, attachment.sessionName, attachment.service, attachment.key, host)
+    return sealPin(this.#gateway.env, attachment.sessionName, attachment.placedAt, attachment.key, host)
   }
 
   /** STALE or SPENT. */
@@ -386,7 +384,7 @@ export class Attaches {
   }
 
   /** A newer ATTACH of the same channel has come (A4); who held the older one is told, if it still listens. */
-  #supersede(attachment: Attachment): void {
+  supersede(attachment: Attachment): void {
     this.#detach(attachment, code.superseded, 0, EMPTY)
     this.#finish(attachment, code.superseded)
   }
@@ -453,7 +451,7 @@ export class Attaches {
       this.#giveBack(attachment)
       connection.channelCount--
       const channels = attachment.session!.channels
-      const name = channelName(attachment.service, attachment.key)
+      const name = channelName(attachment.placedAt, attachment.key)
       if (channels.get(name) === attachment) channels.delete(name)
       return
     }

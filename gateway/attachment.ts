@@ -54,6 +54,8 @@ export class Attachment {
   targetIsPin = false
   /** The pinned host was declared gone (X3, P3). */
   pinnedGone = false
+  /** The service whose actor it is: its own, or the one that stands in for it (R5, fallback.ts). */
+  placedAt: string
   /** NOT_HEREs followed so far. */
   hops = 0
 
@@ -103,6 +105,7 @@ export class Attachment {
     this.origin = origin
     this.sessionName = sessionName
     this.service = request.service
+    this.placedAt = request.service
     this.key = request.key
     this.epoch = request.epoch
     this.ticketGeneration = request.ticketGeneration

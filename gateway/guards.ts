@@ -96,7 +96,7 @@ export class Guards implements Expiring {
     if (!this.#isFollowing) return
     const requests = (attachment.requests ??= new OpenRequests())
     if (requests.count === 0) {
-      requests.ofService = this.service(attachment.service)?.breaker
+      requests.ofService = this.service(attachment.placedAt)?.breaker
       requests.ofHost = this.host(attachment.link!.host.name)?.breaker
     }
     const lateAt = now + (deadlineMs === 0 ? LATE_MS : deadlineMs)
@@ -153,7 +153,7 @@ export class Guards implements Expiring {
 
   /** The guard that refuses this attach to this host, or undefined: then the answer is to be told (R5). */
   askAttach(attachment: Attachment, hostName: string, now: number): Guard | undefined {
-    const service = this.service(attachment.service)
+    const service = this.service(attachment.placedAt)
     if (service !== undefined && !service.letsPass(now)) return service
     const host = this.host(hostName)
     if (host === undefined) return undefined

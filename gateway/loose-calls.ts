@@ -16,6 +16,7 @@ import { Deadline } from './deadlines.ts'
 import type { Gateway } from './gateway.ts'
 import type { Guard } from './guard.ts'
 import { hasFailed, hasFallenSilent } from './guards.ts'
+import type { Host } from './host.ts'
 import type { Link } from './link.ts'
 import { hashName } from './placement.ts'
 import { copyOf } from '../protocols/wire/reader.ts'
@@ -188,13 +189,13 @@ export class LooseCalls {
   ): void {
     const gateway = this.#gateway
     gateway.counters.cells[cell.looseCalls]++
-    const service = gateway.guards.service(a.service)
-    if (service?.isOpen(now)) {
+    let host = gateway.hostTable.choose(a.service, a.key)
+    const fallback = gateway.services.get(a.service)?.fallback
+    if (fallback !== undefined && this.#isTurnedAway(a.service, host, now) && gateway.services.has(fallback)) {
       // R5: another service may take it; an actor of the same name there, once.
-      const fallback = gateway.services.get(a.service)?.fallback
-      if (fallback !== undefined && gateway.services.has(fallback)) a = { ...a, service: fallback }
+      a = { ...a, service: fallback }
+      host = gateway.hostTable.choose(a.service, a.key)
     }
-    const host = gateway.hostTable.choose(a.service, a.key)
     const link = host?.current
     let refusal: number = code.ok
     if (link === undefined) refusal = code.host_away
@@ -223,6 +224,13 @@ export class LooseCalls {
     const session = from === undefined ? a.session : `a:${a.session}`
     writeLinkLoose(link!.outlet.writer, { ...a, session, request: open.id, deadlineMs })
     link!.outlet.touch()
+  }
+
+  /** R5: whether a service has no host for an actor now, or a breaker refuses it. */
+  #isTurnedAway(service: string, host: Host | undefined, now: number): boolean {
+    const { guards } = this.#gateway
+    if (host?.current === undefined || guards.service(service)?.isOpen(now)) return true
+    return guards.host(host.name)?.isOpen(now) ?? false
   }
 
   /** The breakers and limits of route, service and host: all of them let it pass, or none has counted it. */

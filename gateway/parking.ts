@@ -24,8 +24,8 @@ export class ParkingPlace implements Expiring {
     this.#parking = parking
   }
 
-  expired(_deadline: Deadline, _now: number): void {
-    this.#parking.tooLong(this.#attachment)
+  expired(_deadline: Deadline, now: number): void {
+    this.#parking.tooLong(this.#attachment, now)
   }
 }
 
@@ -103,7 +103,7 @@ export class Parking {
     this.#gateway.counters.cells[cell.parked] = this.#count
   }
 
-  tooLong(attachment: Attachment): void {
-    this.#gateway.attaches.parkedTooLong(attachment)
+  tooLong(attachment: Attachment, now: number): void {
+    this.#gateway.attaches.parkedTooLong(attachment, now)
   }
 }
