@@ -24,8 +24,9 @@ const backend: Bar = { of: 'hostCpuUsPerMessage', against: 'nginx', bar: 0.6 }
 const ownWork: Bar = { of: 'userUsPerMessage', bar: 0.5 }
 
 const THIRD = 0.333
+/** Taken within each round. */
+const isRatio = (of: string): boolean => ['cpuUsPerMessage', 'serverCpuUsPerMessage', 'addedP99Us'].includes(of)
 /** A game server beside the gateway and the host together, and beside the gateway alone. */
-const isRatio = (of: string): boolean => of === 'cpuUsPerMessage' || of === 'serverCpuUsPerMessage'
 const game: Bar[] = gameServerNames.flatMap((against) => [
   { of: 'serverCpuUsPerMessage', against, bar: THIRD },
   { of: 'cpuUsPerMessage', against, bar: THIRD },
@@ -41,6 +42,13 @@ const paced = (rate: number, linkFlushDelayMs: number, bars: Bar[]): Cell => ({
   scenario: 'tcp-echo',
   given: { clients: 1000, depth: 128, rate, linkFlushDelayMs },
   bars,
+})
+
+/** At half the rate that the slower one can do. */
+const latencyOf = (clients: number): Cell => ({
+  scenario: 'latency',
+  given: { clients },
+  bars: [{ of: 'addedP99Us', against: 'haproxy', bar: 1.5 }],
 })
 
 export const cells: readonly Cell[] = [
@@ -64,6 +72,8 @@ export const cells: readonly Cell[] = [
   echo('kcp-echo', 1000, 1, udp),
   echo('http-call', 100, 1, [cpu('nginx', 1)]),
   echo('http-call', 1000, 1, [cpu('nginx', 1)]),
+  latencyOf(100),
+  latencyOf(1000),
   { scenario: 'idle', given: { clients: 8000, rounds: 1 }, bars: [{ of: 'rssBytesPerSession', bar: 6 * 1024 }] },
   {
     scenario: 'idle',
@@ -133,6 +143,7 @@ function nameOf({ scenario, given }: Cell, of: string): string {
   if (scenario === 'idle') return `idle, ${clients} sessions over ${over ?? 'tcp'}: bytes of memory each`
   if (scenario === 'storm') return `storm, ${clients} clients: ms ${stormFigures[of]}`
   if (scenario === 'broadcast') return `broadcast 1 to ${clients}, ${rate}/s${partOf[of] ?? ''}`
+  if (scenario === 'latency') return `p99 latency added at half the saturating rate, ${clients} clients`
   const load = (rate ?? 0) > 0 ? `${clients} clients, ${rate}/s` : `${clients} x ${depth}`
   const delay = (linkFlushDelayMs ?? 0) > 0 ? `, link flush delay ${linkFlushDelayMs} ms` : ''
   return `${scenario} ${load}${delay}${partOf[of] ?? ''}`

@@ -20,6 +20,7 @@ import { abuse } from './scenarios/abuse.ts'
 import { broadcast, httpCall, kcpEcho, noiseEcho, push, tcpEcho, tlsEcho, wsEcho } from './scenarios/echo.ts'
 import { idle } from './scenarios/idle.ts'
 import { play } from './scenarios/play.ts'
+import { latency } from './scenarios/latency.ts'
 import { reload } from './scenarios/reload.ts'
 import { slowReaders } from './scenarios/slow-readers.ts'
 import { storm } from './scenarios/storm.ts'
@@ -36,6 +37,7 @@ const scenarios: Record<FixedScenario, Scenario> = {
   'noise-echo': noiseEcho,
   'kcp-echo': kcpEcho,
   'http-call': httpCall,
+  latency,
   push,
   broadcast,
   idle,

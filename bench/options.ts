@@ -11,6 +11,7 @@ export const scenarioNames = [
   'noise-echo',
   'kcp-echo',
   'http-call',
+  'latency',
   'push',
   'broadcast',
   'idle',
@@ -46,6 +47,7 @@ export const rivalsOf: Partial<Record<ScenarioName, readonly RivalName[]>> = {
   'noise-echo': ['nginx', 'haproxy', 'raw'],
   'kcp-echo': ['nginx', ...kcptunNames, 'raw'],
   'http-call': ['nginx', 'haproxy', 'raw'],
+  latency: ['nginx', 'haproxy', 'raw'],
   broadcast: ['socket.io'],
 }
 
@@ -128,7 +130,7 @@ export function optionsOf(scenario: string, given: Partial<BenchOptions>): Bench
   }
   return {
     clients,
-    depth: given.depth ?? (scenario.endsWith('-echo') ? 1 : limits.depth.max),
+    depth: given.depth ?? (scenario.endsWith('-echo') || scenario === 'latency' ? 1 : limits.depth.max),
     payloadBytes: given.payloadBytes ?? (scenario === 'slow-readers' ? limits.payloadBytes.max : 64),
     rate: given.rate ?? (scenario in rates ? rates[scenario as keyof typeof rates] : 0),
     seconds: given.seconds ?? (scenario === 'slow-readers' ? 10 : 5),

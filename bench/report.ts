@@ -50,7 +50,10 @@ export type Subject = {
 
 export type Spread = { median: number; min: number; max: number }
 /** `of` says of what: a rival's figure divided by skewer's. */
-export type Ratio = Spread & { name: string; of: 'cpuUsPerMessage' | 'serverCpuUsPerMessage' | 'messagesPerSecond' }
+export type Ratio = Spread & {
+  name: string
+  of: 'cpuUsPerMessage' | 'serverCpuUsPerMessage' | 'addedP99Us' | 'messagesPerSecond'
+}
 
 /** One phase of a plan: figures by name with their units, those of each message by the message's name. */
 export type PhaseRow = {
@@ -125,10 +128,13 @@ function distributionOf(rounds: readonly Round[]): [number, number][] {
  */
 export function ratiosOf(name: string, rival: readonly Round[], own: readonly Round[]): Ratio[] {
   if (rival.some(({ cpuUs }) => cpuUs === undefined)) return ratio(name, 'messagesPerSecond', perSecond, rival, own)
-  const ofMiddle = ratio(name, 'cpuUsPerMessage', cpuUsPerMessage, rival, own)
-  if (!isGameServer(name)) return ofMiddle
-  const serverCpu = ({ figures }: Round): number | undefined => figures?.serverCpuUsPerMessage
-  return [...ofMiddle, ...ratio(name, 'serverCpuUsPerMessage', serverCpu, rival, own)]
+  const ofFigure = (of: 'serverCpuUsPerMessage' | 'addedP99Us'): Ratio[] =>
+    ratio(name, of, ({ figures }) => figures?.[of], rival, own)
+  return [
+    ...ratio(name, 'cpuUsPerMessage', cpuUsPerMessage, rival, own),
+    ...(isGameServer(name) ? ofFigure('serverCpuUsPerMessage') : []),
+    ...(rival[0].figures?.addedP99Us === undefined ? [] : ofFigure('addedP99Us')),
+  ]
 }
 
 function ratio(

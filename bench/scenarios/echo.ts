@@ -18,7 +18,7 @@ const BUSY_SHARE = 0.9
 /** Below this share of the rate that was asked for, the load was not kept up. */
 const KEPT_SHARE = 0.95
 
-type Target = Pick<LoadPlan, 'speaks' | 'over' | 'port' | 'gatewayKey'> & {
+export type Target = Pick<LoadPlan, 'speaks' | 'over' | 'port' | 'gatewayKey'> & {
   name: string
   /** A game server is both in one process: it has no host. */
   pids: { middle?: number; host?: number }
@@ -39,7 +39,7 @@ type Way = {
 type Carried = { over: Over; echo: Echo; style: ProxyStyle }
 
 const tcp = { over: 'tcp', echo: 'tcp', style: 'tcp' } as const
-const ways = {
+export const ways = {
   tcp: { speaks: 'lanes', over: 'tcp', rival: tcp },
   websocket: {
     speaks: 'lanes',
@@ -70,6 +70,34 @@ export const push: Scenario = (stage, options) => run(stage, options, ways.tcp, 
 export const broadcast: Scenario = (stage, options) => run(stage, options, ways[options.over], 'broadcast')
 
 async function run(stage: Stage, options: BenchOptions, way: Way, does: Does): Promise<Outcome> {
+  const targets = await targetsOf(stage, options, way, does)
+  const rounds = await roundsOf(targets, options.rounds, async (target, i) => {
+    const round = await measure(stage, options, target, does)
+    const cpu = cpuUsPerMessage(round)?.toFixed(2) ?? '-'
+    stage.say(`round ${i + 1}: ${target.name} ${Math.round(perSecond(round))} messages/s, ${cpu} us of CPU each`)
+    return round
+  })
+  return { rounds, violations: [] }
+}
+
+/** Each target has its turn in each round, in an order that rotates. */
+export async function roundsOf(
+  targets: readonly Target[],
+  count: number,
+  turn: (target: Target, round: number) => Promise<Round>,
+): Promise<Record<string, Round[]>> {
+  const rounds: Record<string, Round[]> = Object.fromEntries(targets.map(({ name }) => [name, []]))
+  for (let i = 0; i < count; i++) {
+    const first = i % targets.length
+    for (const target of [...targets.slice(first), ...targets.slice(0, first)]) {
+      rounds[target.name].push(await turn(target, i))
+    }
+  }
+  return rounds
+}
+
+/** Starts the gateway with its host, and the rivals with theirs. */
+export async function targetsOf(stage: Stage, options: BenchOptions, way: Way, does: Does): Promise<Target[]> {
   const { speaks, over, extra } = way
   const rates = {
     pushRate: does === 'push' ? options.rate / options.clients : 0,
@@ -82,19 +110,8 @@ async function run(stage: Stage, options: BenchOptions, way: Way, does: Does): P
   const port = extra === undefined ? plainPort : gateway.portOf(extra)
   const { gatewayKey } = gateway
   const pids = { middle: gateway.pid, host: host.worker.pid }
-  const targets: Target[] = [{ name: 'skewer', speaks, over, port, gatewayKey, pids }]
-  targets.push(...(await rivals(stage, options, way, rates.publishRate)))
-  const rounds: Record<string, Round[]> = Object.fromEntries(targets.map(({ name }) => [name, []]))
-  for (let i = 0; i < options.rounds; i++) {
-    const turn = i % targets.length
-    for (const target of [...targets.slice(turn), ...targets.slice(0, turn)]) {
-      const round = await measure(stage, options, target, does)
-      rounds[target.name].push(round)
-      const cpu = cpuUsPerMessage(round)?.toFixed(2) ?? '-'
-      stage.say(`round ${i + 1}: ${target.name} ${Math.round(perSecond(round))} messages/s, ${cpu} us of CPU each`)
-    }
-  }
-  return { rounds, violations: [] }
+  const own: Target = { name: 'skewer', speaks, over, port, gatewayKey, pids }
+  return [own, ...(await rivals(stage, options, way, rates.publishRate))]
 }
 
 async function rivals(stage: Stage, options: BenchOptions, way: Way, publishRate: number): Promise<Target[]> {
@@ -140,7 +157,7 @@ async function behindEcho(
 }
 
 /** A generator of its own for each turn: its connections are gone when another has its turn. */
-async function measure(stage: Stage, options: BenchOptions, target: Target, does: Does): Promise<Round> {
+export async function measure(stage: Stage, options: BenchOptions, target: Target, does: Does): Promise<Round> {
   const { clients, payloadBytes, depth, rate, seconds, warmupSeconds, workers } = options
   const { name, speaks, over, port, gatewayKey, pids } = target
   const isBroadcast = does === 'broadcast'

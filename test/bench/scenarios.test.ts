@@ -133,7 +133,7 @@ t.test('wrong usage is told before anything is started', async (t) => {
   t.match(await bad(), /missing required argument 'scenario'/)
   t.match(
     await bad('tcp-ecko'),
-    /Allowed choices are tcp-echo, ws-echo, tls-echo, noise-echo, kcp-echo, http-call, push, broadcast, idle, storm, reload, abuse, slow-readers, mixed, churn, and files/,
+    /Allowed choices are tcp-echo, ws-echo, tls-echo, noise-echo, kcp-echo, http-call, latency, push, broadcast, idle, storm, reload, abuse, slow-readers, mixed, churn, and files/,
   )
   t.match(await bad('tcp-echo', '--payload', '7'), /whole number from 8 to 16384/)
   t.match(await bad('tcp-echo', '--against', 'apache'), /The rivals are nginx, haproxy, kcptun, .*socket.io, .*raw/)
