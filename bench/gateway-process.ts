@@ -10,7 +10,7 @@ import type { Crew, Program } from './crew.ts'
 
 const START_MS = 30_000
 
-/** A listener beside the two that are always there. */
+/** Listeners beside the two that are always there. */
 export type ExtraListener = 'tls' | 'noise' | 'udp' | 'http'
 export type GatewayChoices = {
   linkFlushDelayMs?: number
@@ -23,6 +23,7 @@ export type GatewayChoices = {
 /** As the payloads are, and a connection for the whole run. */
 const http = { contentType: 'application/octet-stream', requestsPerConnection: 0 }
 
+type Dumped = { policies: { rateLimits: { messages: { rate: string; per: string[] } } } }
 type Started = { listeners: { name: string; transport: string; port: number }[]; admin: string }
 
 export class GatewayProcess {
@@ -123,6 +124,15 @@ export class GatewayProcess {
     writeFileSync(path.join(this.#folder, `${this.#name}.yaml`), this.#config())
     const { status } = await fetch(`${this.#admin}/reload`, { method: 'POST' })
     if (status !== 200) throw new Error(`the gateway answered ${status} to a reload`)
+  }
+
+  /** The limit of messages of each session that it judges by, as it says itself. */
+  async messageLimit(): Promise<{ perSecond: number; burst: number }> {
+    const config = (await (await fetch(`${this.#admin}/config`)).json()) as Dumped
+    const { rate, per } = config.policies.rateLimits.messages
+    const [, perSecond, burst] = /^(\d+)\/s burst (\d+)$/.exec(rate) ?? []
+    if (burst === undefined || `${per}` !== 'session') throw new Error(`the limit is ${rate} per ${per}`)
+    return { perSecond: Number(perSecond), burst: Number(burst) }
   }
 
   kill(): Promise<void> {

@@ -67,6 +67,23 @@ export type Target = {
   admin?: { url: string; token?: string }
 }
 
+/**
+ * Who plays foul in `abuse`: by what carries their messages or calls, and by the same without a window; or noise, over TCP and
+ * UDP.
+ */
+export const abuserKinds = [
+  'tcp',
+  'websocket',
+  'kcp',
+  'http',
+  'tcp-flood',
+  'websocket-flood',
+  'kcp-flood',
+  'garbage',
+  'datagrams',
+] as const
+export type AbuserKind = (typeof abuserKinds)[number]
+
 export type BenchOptions = {
   clients: number
   /** Messages under way for each client. */
@@ -90,6 +107,9 @@ export type BenchOptions = {
   slowPercent: number
   /** Of idle and broadcast. */
   over: (typeof plainTransports)[number]
+  /** Of abuse: one of each, and how often a second each tries; 0: as often as the gateway takes it. */
+  abusers: AbuserKind[]
+  abuseRate: number
 }
 
 export const limits = {
@@ -99,6 +119,7 @@ export const limits = {
   /** The time of sending travels in the payload; a quarter of the window is the most of one message (W1). */
   payloadBytes: { min: 8, max: 16_384 },
   rate: { min: 0, max: 1_000_000 },
+  abuseRate: { min: 0, max: 1_000_000 },
   seconds: { min: 1, max: 3600 },
   rounds: { min: 1, max: 100 },
   warmupSeconds: { min: 0, max: 600 },
@@ -143,5 +164,7 @@ export function optionsOf(scenario: string, given: Partial<BenchOptions>): Bench
     restart: given.restart ?? false,
     slowPercent: given.slowPercent ?? 20,
     over: given.over ?? (scenario === 'broadcast' ? 'websocket' : 'tcp'),
+    abusers: given.abusers ?? (scenario === 'abuse' ? [...abuserKinds] : []),
+    abuseRate: given.abuseRate ?? 0,
   }
 }

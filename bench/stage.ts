@@ -28,10 +28,10 @@ export type Scenario = (stage: Stage, options: BenchOptions) => Promise<Outcome>
 export async function startEchoHost(
   stage: Stage,
   { payloadBytes }: BenchOptions,
-  { pushRate = 0, publishRate = 0 } = {},
+  { pushRate = 0, publishRate = 0, counted = '' } = {},
 ): Promise<{ worker: Worker; address: string }> {
   const worker = stage.crew.work('the echo host', new URL('./processes/echo-host.ts', import.meta.url))
-  const start: ToEchoHost = { kind: 'start', pushRate, publishRate, payloadBytes }
+  const start: ToEchoHost = { kind: 'start', pushRate, publishRate, payloadBytes, counted }
   const { address } = await worker.ask<EchoHostStarted>(start, START_MS)
   return { worker, address }
 }

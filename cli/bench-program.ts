@@ -1,6 +1,14 @@
 // `skewer bench` with its arguments, options and subcommands (cli/program.ts has all others).
 import { Argument, type Command, InvalidArgumentError, Option } from 'commander'
-import { limits, plainTransports, type RivalName, rivalNames, scenarioNames } from '../bench/options.ts'
+import {
+  type AbuserKind,
+  abuserKinds,
+  limits,
+  plainTransports,
+  type RivalName,
+  rivalNames,
+  scenarioNames,
+} from '../bench/options.ts'
 
 type Add = (parent: Command, name: string, description: string) => Command
 type Does = <A extends unknown[]>(action: (...args: A) => number | Promise<number>) => (...args: A) => Promise<void>
@@ -56,6 +64,12 @@ export function addBench(program: Command, add: Add, does: Does): void {
     .option('--service <name>', 'of --target: whose actors play; default: echo')
     .option('--route-prefix <name>', 'of --target: how the names of its routes begin; default: the service')
     .option('--admin <url>', 'of --target: the admin port that tells its CPU time and memory')
+    .option('--abusers <kinds>', `of abuse: ${abuserKinds.join(',')}, or some of them; default: all`, readAbusers)
+    .option(
+      '--abuse-rate <count>',
+      'of abuse: how often a second each abuser tries; default: as often as it can',
+      readWithin(limits.abuseRate),
+    )
     .option('--html <file>', 'write the report as a page with charts, which needs no network')
     .action(does(async (scenario, flags) => (await import('./commands/bench.ts')).bench(scenario, flags)))
 
@@ -92,10 +106,18 @@ function readWithin({ min, max }: { min: number; max: number }): (written: strin
 }
 
 function readRivals(written: string): RivalName[] {
+  return readSome(written, rivalNames, 'rivals')
+}
+
+function readAbusers(written: string): AbuserKind[] {
+  return readSome(written, abuserKinds, 'abusers')
+}
+
+function readSome<K extends string>(written: string, kinds: readonly K[], what: string): K[] {
   const names = [...new Set(written.split(','))]
-  const isRival = (name: string): name is RivalName => rivalNames.some((rival) => rival === name)
-  if (names.every(isRival)) return names
-  throw new InvalidArgumentError(`The rivals are ${rivalNames.join(', ')}, parted by commas.`)
+  const isOne = (name: string): name is K => kinds.some((kind) => kind === name)
+  if (names.every(isOne)) return names
+  throw new InvalidArgumentError(`The ${what} are ${kinds.join(', ')}, parted by commas.`)
 }
 
 function readList(written: string): string[] {

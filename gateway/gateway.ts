@@ -202,14 +202,14 @@ export class Gateway {
   joinSession(connection: ClientConnection, id: string, user: string, labels: Labels): void {
     let session = this.#sessions.get(id)
     if (session === undefined) {
-      session = new Session(id, ++this.#lastSession, user, labels, connection)
+      session = new Session(id, ++this.#lastSession, user, this.policing.sessions.take(user), labels, connection)
       this.#sessions.set(id, session)
       this.counters.cells[cell.sessionsOpen] = this.#sessions.size
     } else {
       session.connections.push(connection)
     }
     connection.session = session
-    connection.subject = this.policing.subjectOf(connection.outlet.carrier.address, id, user)
+    connection.subject = this.policing.subjectOf(connection.outlet.carrier.address, session.place, user)
     connection.subject.labels = session.labels
   }
 
@@ -222,6 +222,7 @@ export class Gateway {
       session.connections.splice(session.connections.indexOf(connection), 1)
       if (session.connections.length === 0) {
         this.#sessions.delete(session.id)
+        this.policing.sessions.giveBack(session.user, session.place)
         this.singleLogin.left(session, this.env.now())
       }
       this.counters.cells[cell.sessionsOpen] = this.#sessions.size

@@ -7,6 +7,7 @@ import { BucketTable } from '../policies/bucket-table.ts'
 import { CompiledPolicies, CompileTools, PolicyCounts } from '../policies/compile.ts'
 import type { HashKey } from '../policies/key-hash.ts'
 import { Judgement } from '../policies/pipeline.ts'
+import { SessionPlaces } from '../policies/session-places.ts'
 import { Pressure } from '../policies/shedding.ts'
 import { Subject } from '../policies/subject.ts'
 
@@ -14,6 +15,7 @@ export class Policing {
   readonly table: BucketTable
   readonly counts = new PolicyCounts()
   readonly bans = new Bans()
+  readonly sessions = new SessionPlaces()
   /** The message that is being judged. */
   readonly judgement: Judgement
   compiled: CompiledPolicies
@@ -63,10 +65,10 @@ export class Policing {
   }
 
   /** Who sends on a connection, from its login on. */
-  subjectOf(address: string, session: string, user: string): Subject {
+  subjectOf(address: string, place: number, user: string): Subject {
     const subject = this.#subject(address, user)
     subject.identify('connection', `${++this.#connections}`)
-    subject.identify('session', session)
+    subject.identify('session', `${place} ${user}`)
     return subject
   }
 

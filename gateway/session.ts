@@ -10,13 +10,16 @@ export class Session {
   readonly number: number
   readonly user: string
   labels: Labels
+  /** Among its user's sessions that are here (policies/session-places.ts). */
+  readonly place: number
   /** It has attached, and is its user's (T4). */
   isCounted = false
   readonly connections: ClientConnection[]
   /** The newest attachment of each channel, by `service/key`; each has a state of its own (A9). */
   readonly channels = new Map<string, Attachment>()
 
-  constructor(id: string, number: number, user: string, labels: Labels, connection: ClientConnection) {
+  constructor(id: string, number: number, user: string, place: number, labels: Labels, connection: ClientConnection) {
+    this.place = place
     this.connections = [connection]
     this.id = id
     this.number = number

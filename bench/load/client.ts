@@ -25,6 +25,12 @@ export interface LoadEvents {
   failed(why: string): void
 }
 
+/**
+ * honest: a refusal fails the run. sly: refusals are taken as they come, and free the window at once. rude: the same, and no
+ * window is kept to.
+ */
+export type Manners = 'honest' | 'sly' | 'rude'
+
 export const STAMP_BYTES = 8
 
 const stamp = new Float64Array(1)

@@ -23,6 +23,10 @@ export function kcpOpener(key: string): OpenStream {
       drained() {},
       closed: () => events.closed(),
     })
-    return { write: (bytes) => carrier.write(bytes), close: () => carrier.destroy() }
+    return {
+      write: (bytes) => carrier.write(bytes),
+      queuedBytes: () => carrier.queuedBytes(),
+      close: () => carrier.destroy(),
+    }
   }
 }

@@ -1,6 +1,7 @@
 // A cheap client of the gateway: LOGIN, ATTACH and then lane frames written by hand. It keeps the protocol (numbers in
 // order, the window W1, acknowledgements as late as W3 allows, PING and PONG) and nothing else: it
 // never comes back, so it keeps no copies. What breaks the order, or a gateway that refuses, fails the run.
+// A sly one is refused and goes on, a rude one keeps to no window either.
 import {
   clientKind,
   openFrame,
@@ -27,7 +28,7 @@ import {
 } from '../../protocols/wire/lane-frames.ts'
 import { FrameSplitter } from '../../protocols/wire/splitter.ts'
 import { Writer } from '../../protocols/wire/writer.ts'
-import { type LoadClient, type LoadEvents, readStamp, STAMP_BYTES, writeStamp } from './client.ts'
+import { type LoadClient, type LoadEvents, type Manners, readStamp, STAMP_BYTES, writeStamp } from './client.ts'
 import type { OpenStream, Stream } from './stream.ts'
 
 const FRAME_BYTES_MAX = 64 * 1024
@@ -45,6 +46,7 @@ const encoder = new TextEncoder()
 
 export class LaneClient implements LoadClient {
   leftOut = 0
+  readonly #manners: Manners
   readonly #name: string
   readonly #key: string
   readonly #events: LoadEvents
@@ -59,6 +61,8 @@ export class LaneClient implements LoadClient {
   #windowBytes = 0
   #sent = 0
   #acked = 0
+  /** Numbers that will not be acknowledged before others are: a sly one sends others in their place. */
+  #refused = 0
   #received = 0
   #ackedOut = 0
   /** When an ACK is due, and when messages were last written. */
@@ -76,7 +80,9 @@ export class LaneClient implements LoadClient {
     payloadBytes: number,
     events: LoadEvents,
     key: string = name,
+    manners: Manners = 'honest',
   ) {
+    this.#manners = manners
     this.#name = name
     this.#key = key
     this.#events = events
@@ -89,10 +95,15 @@ export class LaneClient implements LoadClient {
   }
 
   room(): number {
-    if (!this.#isAttached) return 0
-    const unacked = this.#sent - this.#acked
+    if (!this.#isAttached || this.#isClosed) return 0
+    if (this.#manners === 'rude') return Infinity
+    const unacked = this.#sent - this.#acked - this.#refused
     const byBytes = Math.floor(this.#windowBytes / this.#payload.length) - unacked
     return Math.max(0, Math.min(this.#windowCount - unacked, byBytes))
+  }
+
+  queuedBytes(): number {
+    return this.#stream.queuedBytes()
   }
 
   send(stampUs: number): void {
@@ -164,6 +175,9 @@ export class LaneClient implements LoadClient {
       this.#hear(lane.number, bytes, lane.bodyStart, end)
     } else if (lane.kind === laneKind.ack) {
       this.#acked += (lane.number - this.#acked) & NUMBER_MASK
+      this.#refused = Math.min(this.#refused, this.#sent - this.#acked)
+    } else if (lane.kind === laneKind.reject && this.#manners !== 'honest') {
+      this.#refused++
     } else {
       this.#fail(`a lane frame of kind ${lane.kind} was not expected`)
     }

@@ -16,6 +16,8 @@ export interface StreamEvents {
 export interface Stream {
   /** Copies. */
   write(bytes: Uint8Array): void
+  /** Written and not taken by the network yet; 0 where nothing waits. */
+  queuedBytes(): number
   close(): void
 }
 
@@ -42,6 +44,7 @@ export const openTcp: OpenStream = (port, events) => {
   socket.on('close', () => events.closed())
   return {
     write: (bytes) => void socket.write(Buffer.from(bytes)),
+    queuedBytes: () => socket.writableLength,
     close: () => socket.destroy(),
   }
 }
@@ -85,6 +88,7 @@ export const openWebSocket: OpenStream = (port, events) => {
   socket.on('close', () => events.closed())
   return {
     write: (bytes) => socket.send(Buffer.from(bytes)),
+    queuedBytes: () => socket.bufferedAmount,
     close: () => socket.terminate(),
   }
 }
@@ -99,6 +103,7 @@ export const openTls: OpenStream = (port, events) => {
   socket.on('close', () => events.closed())
   return {
     write: (bytes) => void socket.write(Buffer.from(bytes)),
+    queuedBytes: () => socket.writableLength,
     close: () => socket.destroy(),
   }
 }
@@ -111,6 +116,7 @@ export const openDatagrams: OpenStream = (port, events) => {
   socket.connect(port, '127.0.0.1', () => events.opened())
   return {
     write: (bytes) => socket.send(Buffer.from(bytes)),
+    queuedBytes: () => socket.getSendQueueSize(),
     close: () => socket.close(),
   }
 }
@@ -131,6 +137,10 @@ export function noiseOpener(gatewayKey: string): OpenStream {
       },
       { openMs: OPEN_MS, gatewayKey: key },
     )
-    return { write: (bytes) => carrier.write(bytes), close: () => carrier.destroy() }
+    return {
+      write: (bytes) => carrier.write(bytes),
+      queuedBytes: () => carrier.queuedBytes(),
+      close: () => carrier.destroy(),
+    }
   }
 }

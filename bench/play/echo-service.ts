@@ -13,15 +13,22 @@ import { type Context, service } from '../../sdk/host/index.ts'
 const ROOM_LOOK_MS = 5
 const EVERYBODY = 'all'
 
-type Hooks = { onStart?: (ctx: Context) => void; onAttached?: (ctx: Context) => void }
+type Hooks = { onStart?: (ctx: Context) => void; onAttached?: (ctx: Context) => void; onAsked?: (ctx: Context) => void }
 
-export function echoService(name: string, prefix: string, hooks: Hooks = {}) {
+/** `onAsked` is called for each `say` and `call`. */
+export function echoService(name: string, prefix: string, { onAsked, ...hooks }: Hooks = {}) {
   return service(name, {
     keys: 'any',
     ...hooks,
     routes: {
-      [`${prefix}.say`]: (ctx, payload) => say(ctx, `${prefix}.said`, payload as Uint8Array),
-      [`${prefix}.call`]: (_ctx, payload) => payload,
+      [`${prefix}.say`]: (ctx, payload) => {
+        onAsked?.(ctx)
+        return say(ctx, `${prefix}.said`, payload as Uint8Array)
+      },
+      [`${prefix}.call`]: (ctx, payload) => {
+        onAsked?.(ctx)
+        return payload
+      },
       [`${prefix}.move`]: (ctx, payload) => ctx.latest(ctx.session, `${prefix}.moved`, ctx.latestKey, payload),
       [`${prefix}.shout`]: (ctx, payload) => {
         ctx.unreliable(ctx.session, `${prefix}.shouted`, payload)

@@ -1,55 +1,81 @@
-// One client over one transport that sends far more than it may, at a pace, in a process of its own. It counts what it
-// hears again: each of those its actor got.
-import { bytes, connect } from '../../sdk/client/index.ts'
-import { STAMP_BYTES } from '../load/client.ts'
+// One abuser, in a process of its own: sends as fast as the gateway takes it, or at a rate. It gives way to everything else
+// on the machine, so that what the others lose they lose to what the gateway does about it.
+import os from 'node:os'
+import { CallFlood, DatagramFlood, type Flood, GarbageFlood, LaneFlood } from '../load/floods.ts'
+import { kcpOpener } from '../load/kcp-stream.ts'
+import { TICK_MS } from '../load/lane-client.ts'
+import { type OpenStream, openTcp, openWebSocket } from '../load/stream.ts'
+import type { AbuserKind } from '../options.ts'
 import { answerWith } from '../worker.ts'
 
-/** `url`: of the gateway; `gatewayKey` in base64url for KCP. */
-export type AbuserPlan = { url: string; name: string; rate: number; payloadBytes: number }
-/** tried: sends, also those that the window or a limit refused. */
-export type AbuserState = { tried: number; heard: number; cpuUs: number }
+/** `rate`: tries a second, 0 for as many as can be; `gatewayKey` in base64url for KCP. */
+export type AbuserPlan = {
+  abuser: AbuserKind
+  port: number
+  gatewayKey?: string
+  name: string
+  rate: number
+  payloadBytes: number
+}
+export type AbuserState = { tried: number; heard: number; logins: number; ends: Record<string, number> }
 export type ToAbuser = { kind: 'connect'; plan: AbuserPlan } | { kind: 'begin' | 'quiet' | 'state' }
 
-const TICK_MS = 5
-let tried = 0
-let heard = 0
-let timer: NodeJS.Timeout | undefined
-let sendOne = () => {}
+const FULL_WAIT_MS = 1
+let flood: Flood | undefined
 let rate = 0
+let isQuiet = false
 
-function open({ url, name, payloadBytes }: AbuserPlan): void {
-  const channel = connect({ gateways: [url], token: name, codec: bytes }).actor('echo', name)
-  const payload = new Uint8Array(Math.max(payloadBytes, STAMP_BYTES))
-  channel.on('echo.said', () => {
-    heard++
-  })
-  channel.start()
-  sendOne = () => {
-    try {
-      channel.send('echo.say', payload)
-    } catch {
-      // The window is full: an honest SDK holds even an abuser to it (W1).
-    }
+function floodOf({ abuser, port, name, payloadBytes, gatewayKey = '' }: AbuserPlan): Flood {
+  const lanes = (open: OpenStream) =>
+    new LaneFlood(open, port, name, payloadBytes, abuser.endsWith('-flood') ? 'rude' : 'sly')
+  switch (abuser) {
+    case 'tcp':
+    case 'tcp-flood':
+      return lanes(openTcp)
+    case 'websocket':
+    case 'websocket-flood':
+      return lanes(openWebSocket)
+    case 'kcp':
+    case 'kcp-flood':
+      return lanes(kcpOpener(gatewayKey))
+    case 'http':
+      return new CallFlood(port, name, payloadBytes)
+    case 'garbage':
+      return new GarbageFlood(port)
+    case 'datagrams':
+      return new DatagramFlood(port)
   }
 }
 
-function begin(): void {
+function begin(on: Flood): void {
+  let due = 0
   let last = performance.now()
-  timer = setInterval(() => {
+  const go = (): void => {
+    if (isQuiet) return
     const now = performance.now()
-    const due = Math.round(((now - last) * rate) / 1000)
-    for (let i = 0; i < due; i++) sendOne()
-    tried += due
+    due = rate === 0 ? Infinity : Math.min(due + ((now - last) * rate) / 1000, rate)
     last = now
-  }, TICK_MS)
+    const sent = due < 1 ? 0 : on.pump(Math.floor(due))
+    due -= sent
+    if (sent === 0) setTimeout(go, FULL_WAIT_MS)
+    else setImmediate(go)
+  }
+  go()
 }
 
 answerWith<ToAbuser>((message) => {
   if (message.kind === 'connect') {
+    os.setPriority(os.constants.priority.PRIORITY_LOW)
     rate = message.plan.rate
-    open(message.plan)
-  } else if (message.kind === 'begin') begin()
-  else if (message.kind === 'quiet') clearInterval(timer)
-  const { user, system } = process.cpuUsage()
-  return { tried, heard, cpuUs: user + system } satisfies AbuserState
+    const opened = floodOf(message.plan)
+    flood = opened
+    setInterval(() => opened.tick(performance.now()), TICK_MS)
+  } else if (message.kind === 'begin') {
+    begin(flood!)
+  } else if (message.kind === 'quiet') {
+    isQuiet = true
+    flood!.close()
+  }
+  const { tried, heard, logins, ends } = flood!
+  return { tried, heard, logins, ends } satisfies AbuserState
 })

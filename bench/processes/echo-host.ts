@@ -7,9 +7,15 @@ import { STAMP_BYTES, writeStamp } from '../load/client.ts'
 import { echoService, joinEverybody, publishToEverybody } from '../play/echo-service.ts'
 import { answerWith } from '../worker.ts'
 
-/** `pushRate`: messages a second to each session; `publishRate`: publications a second of each actor; 0: none. */
-export type ToEchoHost = { kind: 'start'; pushRate: number; publishRate: number; payloadBytes: number }
+/**
+ * `pushRate`: messages a second to each session; `publishRate`: publications a second of each actor; 0: none. `counted`: what the
+ * keys of actors begin with whose messages and calls are counted; empty: none. got: how many each of them has run.
+ */
+export type ToEchoHost =
+  | { kind: 'start'; pushRate: number; publishRate: number; payloadBytes: number; counted: string }
+  | { kind: 'got' }
 export type EchoHostStarted = { address: string }
+export type EchoHostGot = { got: Record<string, number> }
 
 const TICK_MS = 50
 
@@ -46,12 +52,19 @@ function publish(ctx: Context, publishRate: number, payload: Uint8Array): void {
   })
 }
 
-answerWith<ToEchoHost>(async ({ pushRate, publishRate, payloadBytes }) => {
+const got = new Map<string, number>()
+
+answerWith<ToEchoHost>(async (message) => {
+  if (message.kind === 'got') return { got: Object.fromEntries(got) } satisfies EchoHostGot
+  const { pushRate, publishRate, payloadBytes, counted } = message
   const payload = new Uint8Array(Math.max(STAMP_BYTES, payloadBytes))
   const echo = echoService('echo', 'echo', {
     onStart(ctx) {
       if (pushRate > 0) push(ctx, pushRate, payload)
       if (publishRate > 0) publish(ctx, publishRate, payload)
+    },
+    onAsked({ key }) {
+      if (counted !== '' && key.startsWith(counted)) got.set(key, (got.get(key) ?? 0) + 1)
     },
     onAttached(ctx) {
       if (publishRate > 0) joinEverybody(ctx)

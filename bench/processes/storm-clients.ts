@@ -43,9 +43,11 @@ class Player {
   readonly #seen: Set<number> = new Set()
   readonly #channel: Channel
   #highest = 0
-  #due = 0
+  #due: number
 
-  constructor(gateways: string[], name: string) {
+  /** `phase`: how much of the time between two messages has passed when it begins, 0 to 1: not all send at once. */
+  constructor(gateways: string[], name: string, phase: number) {
+    this.#due = phase
     this.client = connect({ gateways, token: name, codec: bytes })
     const channel = this.client.actor('echo', name)
     this.#channel = channel
@@ -121,7 +123,7 @@ answerWith<ToStorm>((message) => {
     const { plan } = message
     rate = plan.rate
     payloadBytes = Math.max(plan.payloadBytes, STAMP_BYTES + NUMBER_BYTES)
-    for (let i = 0; i < plan.clients; i++) players.push(new Player(plan.gateways, `p${i + 1}`))
+    for (let i = 0; i < plan.clients; i++) players.push(new Player(plan.gateways, `p${i + 1}`, i / plan.clients))
   } else if (message.kind === 'begin') {
     begin()
   } else if (message.kind === 'mark') {

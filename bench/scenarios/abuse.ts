@@ -1,28 +1,36 @@
-// abuse: players send at their rate, first alone, then as long beside one abuser on TCP and one on WebSocket, against the
-// limits of a gateway without policies of its own. What counts is the players' p99 in both, and what each abuser's actor got.
+// abuse: players send at their rate, first alone, then as long beside one abuser of each kind that was asked for, against the
+// limits of a gateway without policies of its own. What counts is the players' p99 in both, and what each abuser's actor
+// has run: more than its limit gives for the time, and one burst, is a violation, however often it logs in.
 import { Histogram, type HistogramCounts } from '../histogram.ts'
 import { monotonicUs } from '../clock.ts'
+import type { Worker } from '../crew.ts'
+import type { GatewayProcess } from '../gateway-process.ts'
+import type { AbuserKind, BenchOptions } from '../options.ts'
 import type { AbuserState, ToAbuser } from '../processes/abuser.ts'
+import type { EchoHostGot, ToEchoHost } from '../processes/echo-host.ts'
 import type { StormState, ToStorm } from '../processes/storm-clients.ts'
 import { usageOf } from '../process-usage.ts'
 import type { Round } from '../report.ts'
-import { type Outcome, type Scenario, startEchoHost, startGateway } from '../stage.ts'
+import { type Outcome, type Scenario, type Stage, startEchoHost, startGateway } from '../stage.ts'
 import { until, violationsOf, wait } from '../storm-players.ts'
 
+/** What the keys of the abusers' actors begin with. */
+const COUNTED = 'abuser-'
 const ANSWER_MS = 30_000
 const ATTACH_MS = 120_000
-const ABUSE_PER_SECOND = 20_000
-/** The gateway's own default (config/resolve-policies.ts). */
-const LIMIT = { perSecond: 1000, burst: 2000 }
+
+type Abuser = { kind: AbuserKind; name: string; worker: Worker; tell(message: ToAbuser): Promise<AbuserState> }
 
 export const abuse: Scenario = async (stage, options): Promise<Outcome> => {
   const { clients, rate, payloadBytes, seconds, warmupSeconds } = options
-  const host = await startEchoHost(stage, options)
-  const gateway = await startGateway(stage, 'gateway', host.address, { hasDefaultLimits: true })
-  const urls = { tcp: `tcp://127.0.0.1:${gateway.tcpPort}`, websocket: `ws://127.0.0.1:${gateway.websocketPort}/` }
+  const host = await startEchoHost(stage, options, { counted: COUNTED })
+  const extras = ['udp', 'http'] as const
+  const gateway = await startGateway(stage, 'gateway', host.address, { hasDefaultLimits: true, extras })
+  const limit = await gateway.messageLimit()
   const players = stage.crew.work('the players', new URL('../processes/storm-clients.ts', import.meta.url))
   const ask = (message: ToStorm) => players.ask<StormState>(message, ANSWER_MS)
-  await ask({ kind: 'connect', plan: { gateways: [urls.tcp], clients, rate, payloadBytes } })
+  const gateways = [`tcp://127.0.0.1:${gateway.tcpPort}`]
+  await ask({ kind: 'connect', plan: { gateways, clients, rate, payloadBytes } })
   await until(ask, (s) => s.attachedAtUs.every((at) => at > 0), ATTACH_MS, 'not all players were attached')
   await ask({ kind: 'begin' })
   await wait(warmupSeconds * 1000)
@@ -30,16 +38,11 @@ export const abuse: Scenario = async (stage, options): Promise<Outcome> => {
   const violations: string[] = []
   for (let i = 0; i < options.rounds; i++) {
     await ask({ kind: 'mark' })
+    const calmBefore = usageOf(gateway.pid)
     await wait(seconds * 1000)
     const calm = await ask({ kind: 'state' })
-    const abusers = Object.entries(urls).map(([transport, url]) => {
-      const worker = stage.crew.work(`the abuser on ${transport}`, new URL('../processes/abuser.ts', import.meta.url))
-      return { transport, url, worker, tell: (message: ToAbuser) => worker.ask<AbuserState>(message, ANSWER_MS) }
-    })
-    for (const { transport, url, tell } of abusers) {
-      const plan = { url, name: `abuser-${transport}-${i}`, rate: ABUSE_PER_SECOND, payloadBytes }
-      await tell({ kind: 'connect', plan })
-    }
+    const calmCpuUs = usageOf(gateway.pid).cpuUs - calmBefore.cpuUs
+    const abusers = await abusersOf(stage, options, gateway, i)
     await ask({ kind: 'mark' })
     const before = usageOf(gateway.pid)
     const fromUs = monotonicUs()
@@ -48,15 +51,26 @@ export const abuse: Scenario = async (stage, options): Promise<Outcome> => {
     const busy = await ask({ kind: 'state' })
     const after = usageOf(gateway.pid)
     const elapsedUs = monotonicUs() - fromUs
-    const got: Record<string, number> = {}
-    for (const { transport, tell, worker } of abusers) {
-      const { heard } = await tell({ kind: 'quiet' })
-      const allowed = (LIMIT.perSecond * (monotonicUs() - fromUs)) / 1e6 + LIMIT.burst
-      if (heard > allowed) violations.push(`round ${i + 1}: ${transport}: ${heard} of ${Math.floor(allowed)} allowed`)
-      got[`${transport}PerSecond`] = (heard * 1e6) / elapsedUs
+    const states = await Promise.all(abusers.map(({ tell }) => tell({ kind: 'quiet' })))
+    const { got } = await host.worker.ask<EchoHostGot>({ kind: 'got' } satisfies ToEchoHost, ANSWER_MS)
+    const endedUs = monotonicUs() - fromUs
+    const figures: Record<string, number> = {}
+    for (const [at, { kind, name, worker }] of abusers.entries()) {
+      const { tried, logins, ends } = states[at]
+      for (const [why, count] of Object.entries(ends)) stage.say(`round ${i + 1}: ${kind}: ${count} times: ${why}`)
+      const ran = got[name] ?? 0
+      const allowed = Math.floor((limit.perSecond * endedUs) / 1e6 + limit.burst)
+      if (ran > allowed) violations.push(`round ${i + 1}: ${kind}: ${ran} ran of ${allowed} allowed`)
+      figures[`${kind}TriedPerSecond`] = (tried * 1e6) / elapsedUs
+      if (logins > 0)
+        Object.assign(figures, { [`${kind}RanPerSecond`]: (ran * 1e6) / elapsedUs, [`${kind}Logins`]: logins })
       await worker.end()
     }
-    const p99 = { calm: p99Of(calm.latencies), abused: p99Of(busy.latencies) }
+    const p99 = { calm: percentileOf(calm.latencies, 0.99), abused: percentileOf(busy.latencies, 0.99) }
+    const shares = {
+      calmGatewayShare: calmCpuUs / (seconds * 1e6),
+      gatewayShare: (after.cpuUs - before.cpuUs) / elapsedUs,
+    }
     rounds.push({
       messages: busy.heard - calm.heard,
       elapsedUs,
@@ -67,15 +81,60 @@ export const abuse: Scenario = async (stage, options): Promise<Outcome> => {
       limitedBy: 'rate',
       latencies: busy.latencies,
       generatorShare: (busy.cpuUs - calm.cpuUs) / elapsedUs,
-      figures: { calmP99Ms: p99.calm / 1000, abusedP99Ms: p99.abused / 1000, p99Ratio: p99.abused / p99.calm, ...got },
+      figures: {
+        calmP50Ms: percentileOf(calm.latencies, 0.5) / 1000,
+        abusedP50Ms: percentileOf(busy.latencies, 0.5) / 1000,
+        calmP99Ms: p99.calm / 1000,
+        abusedP99Ms: p99.abused / 1000,
+        p99Ratio: p99.abused / p99.calm,
+        ...shares,
+        ...figures,
+      },
     })
+    stage.say(
+      `round ${i + 1}: p99 ${(p99.calm / 1000).toFixed(1)} ms alone, ${(p99.abused / 1000).toFixed(1)} ms abused`,
+    )
   }
   await ask({ kind: 'quiet' })
   const state = await until(ask, ({ lost }) => lost <= 0, 60_000).catch(() => ask({ kind: 'state' }))
   return { rounds: { skewer: rounds }, violations: [...violations, ...violationsOf(state)] }
 }
 
-const p99Of = (counts: HistogramCounts) => percentileOf(counts, 0.99)
+/** Started and connected; another name in each round. */
+async function abusersOf(
+  stage: Stage,
+  { abusers, abuseRate, payloadBytes }: BenchOptions,
+  gateway: GatewayProcess,
+  round: number,
+): Promise<Abuser[]> {
+  const started: Abuser[] = []
+  for (const kind of abusers) {
+    const worker = stage.crew.work(`the abuser ${kind}`, new URL('../processes/abuser.ts', import.meta.url))
+    const name = `${COUNTED}${kind}-${round}`
+    const tell = (message: ToAbuser) => worker.ask<AbuserState>(message, ANSWER_MS)
+    const { gatewayKey } = gateway
+    const plan = { abuser: kind, port: portOf(kind, gateway), gatewayKey, name, rate: abuseRate, payloadBytes }
+    await tell({ kind: 'connect', plan })
+    started.push({ kind, name, worker, tell })
+  }
+  return started
+}
+
+function portOf(kind: AbuserKind, gateway: GatewayProcess): number {
+  switch (kind) {
+    case 'websocket':
+    case 'websocket-flood':
+      return gateway.websocketPort
+    case 'kcp':
+    case 'kcp-flood':
+    case 'datagrams':
+      return gateway.portOf('udp')
+    case 'http':
+      return gateway.portOf('http')
+    default:
+      return gateway.tcpPort
+  }
+}
 
 function percentileOf(counts: HistogramCounts, share: number): number {
   const all = new Histogram()

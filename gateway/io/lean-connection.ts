@@ -12,7 +12,7 @@ import type { BodySink } from './http-body.ts'
 import { type Closing, HttpExchange } from './http-exchange.ts'
 import type { IoCounters } from './io-counters.ts'
 import { type LeanRequest, readLean } from './lean-request.ts'
-import { readByEvents, readShared, type SocketSink, unlisten } from './onread-socket.ts'
+import { goOn, hold, readByEvents, readShared, type SocketSink, unlisten } from './onread-socket.ts'
 import { endSoon } from './stream-carrier.ts'
 import type { WriteSlab } from './write-slab.ts'
 
@@ -117,7 +117,7 @@ export class LeanConnection implements SocketSink {
 
   #keep(lent: Uint8Array): void {
     this.#rest = this.#rest === undefined ? Buffer.from(lent) : Buffer.concat([this.#rest, lent])
-    this.socket.pause()
+    hold(this.socket)
   }
 
   /** What is still to be written must be gone first: it goes by this socket's own queue. */
@@ -130,7 +130,7 @@ export class LeanConnection implements SocketSink {
     this.#gone(this)
     if (rest !== undefined) socket.unshift(rest)
     this.#home.giveAway(socket, this.#released)
-    socket.resume()
+    goOn(socket)
   }
 }
 

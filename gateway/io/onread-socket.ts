@@ -4,6 +4,9 @@
 // documented for this use; where a Node does not have them, and on TLS, the socket reads by 'data' events instead, and
 // everything else stays the same.
 //
+// A socket that fills the buffer has more waiting: left alone, libuv reads up to 32 buffers of it before it looks at anybody
+// else. So one that was accepted rests until the next turn, in which everybody has their turn before it.
+//
 // What a sink is lent may be changed by it, and is overwritten by the next read of any socket.
 import net from 'node:net'
 import { passNotes } from './socket-notes.ts'
@@ -18,13 +21,28 @@ export interface SocketSink {
 }
 
 const sinkOf = Symbol('sink')
+/** Its owner does not want it read; it has had its share of this turn. */
+const heldOf = Symbol('held')
+const restsOf = Symbol('rests')
+/** Of sockets that read by 'data' events: bytes of this turn. Only those that were accepted have it. */
+const shareOf = Symbol('share')
 const NO_BYTES = new Uint8Array(0)
-type SinkSocket = net.Socket & { [sinkOf]: SocketSink | undefined }
+type Share = { turn: number; bytes: number }
+type SinkSocket = net.Socket & {
+  [sinkOf]: SocketSink | undefined
+  [heldOf]?: boolean
+  [restsOf]?: boolean
+  [shareOf]?: Share | undefined
+}
+/** Of sockets that read into the shared buffer: a full one is a share. */
+const NO_SHARE: Share = { turn: 0, bytes: 0 }
 type Internals = { _handle?: unknown; _server?: unknown; server?: unknown }
 
 /** Above this much in it a stream says when it is empty again. */
 export const HIGH_MARK_BYTES = 4096
-const shared = Buffer.allocUnsafeSlow(64 * 1024)
+/** What one accepted socket may bring in a turn. */
+export const TURN_BYTES = 64 * 1024
+const shared = Buffer.allocUnsafeSlow(TURN_BYTES)
 /** Views of its first n bytes, made once: short reads are most, and making a view costs more than judging a message. */
 const VIEWS_MAX = 4096
 const views: Uint8Array[] = new Array(VIEWS_MAX).fill(NO_BYTES)
@@ -39,6 +57,7 @@ export const sharedReads = { buffer: shared, callback: readDone }
 export function readShared(accepted: net.Socket, sink: SocketSink): net.Socket {
   const socket = moved(accepted)
   if (socket === undefined) return readByEvents(accepted, sink)
+  ;(socket as SinkSocket)[shareOf] = NO_SHARE
   return listen(socket, sink)
 }
 
@@ -50,13 +69,55 @@ export function listen(socket: net.Socket, sink: SocketSink): net.Socket {
 
 /** The same for every other socket. */
 export function readByEvents(socket: net.Socket, sink: SocketSink): net.Socket {
+  ;(socket as SinkSocket)[shareOf] = { turn: 0, bytes: 0 }
   listen(socket, sink).on('data', dataCame)
   return socket.resume()
 }
 
+/** Reads nothing more of it until `goOn`. */
+export function hold(socket: net.Socket): void {
+  ;(socket as SinkSocket)[heldOf] = true
+  socket.pause()
+}
+
+export function goOn(socket: net.Socket): void {
+  ;(socket as SinkSocket)[heldOf] = false
+  if (!(socket as SinkSocket)[restsOf]) socket.resume()
+}
+
+const resting: SinkSocket[] = []
+let turn = 0
+let isTurnEnding = false
+
+function rest(socket: SinkSocket): void {
+  socket[restsOf] = true
+  socket.pause()
+  resting.push(socket)
+  endTurn()
+}
+
+function endTurn(): void {
+  if (isTurnEnding) return
+  isTurnEnding = true
+  setImmediate(turnEnded)
+}
+
+function turnEnded(): void {
+  turn++
+  isTurnEnding = false
+  for (const socket of resting.splice(0)) {
+    if (!socket[restsOf]) continue
+    socket[restsOf] = false
+    if (!socket[heldOf] && !socket.destroyed) socket.resume()
+  }
+}
+
 /** Its events are the sink's no more. What is read of it from now on is lost, unless node:http takes it over. */
 export function unlisten(socket: net.Socket): void {
-  ;(socket as SinkSocket)[sinkOf] = undefined
+  const left = socket as SinkSocket
+  left[sinkOf] = undefined
+  left[shareOf] = undefined
+  left[restsOf] = false
   socket.off('drain', drained).off('end', ended).off('error', failed).off('close', closed).off('data', dataCame)
 }
 
@@ -77,7 +138,9 @@ function moved(accepted: net.Socket): net.Socket | undefined {
 }
 
 function readDone(this: unknown, length: number, buffer: Uint8Array): boolean {
-  ;(this as SinkSocket)[sinkOf]?.read(buffer === shared ? viewOf(length) : buffer.subarray(0, length))
+  const socket = this as SinkSocket
+  socket[sinkOf]?.read(buffer === shared ? viewOf(length) : buffer.subarray(0, length))
+  if (length === TURN_BYTES && socket[shareOf] !== undefined) rest(socket)
   return true
 }
 
@@ -92,7 +155,17 @@ function viewOf(length: number): Uint8Array {
 }
 
 function dataCame(this: net.Socket, chunk: Uint8Array): void {
-  ;(this as SinkSocket)[sinkOf]!.read(chunk)
+  const socket = this as SinkSocket
+  socket[sinkOf]!.read(chunk)
+  const share = socket[shareOf]
+  if (share === undefined) return
+  if (share.turn !== turn) {
+    share.turn = turn
+    share.bytes = 0
+  }
+  share.bytes += chunk.length
+  endTurn()
+  if (share.bytes >= TURN_BYTES && !socket[restsOf]) rest(socket)
 }
 function drained(this: net.Socket): void {
   ;(this as SinkSocket)[sinkOf]!.socketDrained()

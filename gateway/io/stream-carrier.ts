@@ -6,7 +6,7 @@ import type net from 'node:net'
 import type { Carrier, CarrierEvents } from '../seams.ts'
 import { addressOf } from './client-address.ts'
 import type { IoCounters } from './io-counters.ts'
-import { listen, readByEvents, readShared, type SocketSink } from './onread-socket.ts'
+import { goOn, hold, listen, readByEvents, readShared, type SocketSink } from './onread-socket.ts'
 import type { WriteSlab } from './write-slab.ts'
 
 /** A carrier that was ended is given this long to send what is queued. */
@@ -99,11 +99,11 @@ export class StreamCarrier implements Carrier, SocketSink {
   }
 
   pause(): void {
-    this.#socket.pause()
+    hold(this.#socket)
   }
 
   resume(): void {
-    this.#socket.resume()
+    goOn(this.#socket)
   }
 
   close(_code: number, _text: string): void {
@@ -152,7 +152,7 @@ export function endSoon(socket: net.Socket): void {
   if (socket.destroyed) return
   socket.end()
   // The end of what comes in is seen only by reading it.
-  socket.resume()
+  goOn(socket)
   const timer = setTimeout(destroySocket, LINGER_MS, socket)
   socket.once('close', () => clearTimeout(timer))
 }

@@ -3,7 +3,7 @@
 import type net from 'node:net'
 import { webSocketCloseCode } from '../../protocols/codes.ts'
 import type { Carrier, CarrierEvents } from '../seams.ts'
-import { readByEvents, readShared, type SocketSink } from './onread-socket.ts'
+import { goOn, hold, readByEvents, readShared, type SocketSink } from './onread-socket.ts'
 import { type CarrierHome, endSoon } from './stream-carrier.ts'
 import { frameHeadSize, opcode, WebSocketReader, type WebSocketSink, writeFrameHead } from './websocket-frames.ts'
 
@@ -54,11 +54,11 @@ export class WebSocketCarrier implements Carrier, SocketSink, WebSocketSink {
   }
 
   pause(): void {
-    this.#socket.pause()
+    hold(this.#socket)
   }
 
   resume(): void {
-    this.#socket.resume()
+    goOn(this.#socket)
   }
 
   close(code: number, text: string): void {

@@ -17,7 +17,7 @@ class Wire {
   readonly open: OpenStream = (_port, events) => {
     this.echo = (bytes) => events.received(bytes)
     queueMicrotask(() => events.opened())
-    return { write: (bytes) => void this.written.push(Uint8Array.from(bytes)), close: () => {} }
+    return { write: (bytes) => void this.written.push(Uint8Array.from(bytes)), queuedBytes: () => 0, close: () => {} }
   }
 }
 
