@@ -77,7 +77,11 @@ export const openTcpSlow: OpenStream = (port, events) => {
   socket.on('connect', () => events.opened())
   socket.on('error', () => {})
   socket.on('close', () => events.closed())
-  return { write: (bytes) => void socket.write(Buffer.from(bytes)), close: () => socket.destroy() }
+  return {
+    write: (bytes) => void socket.write(Buffer.from(bytes)),
+    queuedBytes: () => socket.writableLength,
+    close: () => socket.destroy(),
+  }
 }
 
 export const openWebSocket: OpenStream = (port, events) => {
