@@ -16,6 +16,7 @@ import type { DatagramReceived, SecureDatagramConnection } from '../protocols/se
 import { DatagramServer } from '../protocols/secure/datagram-server.ts'
 import type { Responder } from '../protocols/secure/handshakes.ts'
 import { isReflectionPort } from '../protocols/secure/reflection-ports.ts'
+import { AddressTexts } from './address-texts.ts'
 import type { DatagramCounters, DatagramDropReason } from './datagram-counters.ts'
 import { KcpCarrier, type KcpPath } from './kcp-carrier.ts'
 import type { DatagramEnvironment } from './kcp-carriers.ts'
@@ -56,6 +57,7 @@ export class SealedKcp {
   readonly #counters: DatagramCounters
   readonly #options: SealedOptions
   readonly #paths = new Map<SecureDatagramConnection, SealedPath>()
+  readonly #addresses = new AddressTexts()
   readonly #out = new Uint8Array(DATAGRAM_BYTES_MAX + SEALED_OVERHEAD_BYTES)
   /** Made with the first datagram: a listener may be there before its keys are. */
   #server: DatagramServer | undefined
@@ -108,7 +110,7 @@ export class SealedKcp {
     }
     const server = this.#server ?? this.#makeServer()
     if (server === undefined) return 'stopped'
-    const outcome = server.receive(`${ip} ${port}`, datagram, now)
+    const outcome = server.receive(this.#addresses.of(ip, port), datagram, now)
     if (outcome.kind === 'packet') return this.#arrived(outcome.connection, outcome.received, now)
     if (outcome.kind === 'dropped') return outcome.why
     if (outcome.kind === 'stray') return 'stray'

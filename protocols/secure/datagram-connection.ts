@@ -11,11 +11,11 @@ import { DATAGRAM_BYTES_MAX, SEALED_OVERHEAD_BYTES, sealedKind } from './datagra
 import { DatagramOpener, DatagramSealer, type OpenFailure, plainBytesOf } from './datagram-keys.ts'
 import type { DatagramRoute } from './datagram-route.ts'
 import type { Established } from './handshakes.ts'
-import { ScratchBuffer } from './scratch-buffer.ts'
+import { ViewCache } from './view-cache.ts'
 
 export type DatagramDrop = OpenFailure | 'short' | 'malformed' | 'closed'
 
-/** What a datagram was. `bytes` are copied out of the datagram and the receiver's to keep. */
+/** What a datagram was. `bytes` are lent until the next datagram is opened, of whatever connection. */
 export type DatagramReceived =
   | { readonly kind: 'data' | 'bare'; readonly bytes: Uint8Array }
   | { readonly kind: 'control' }
@@ -25,7 +25,12 @@ export type DatagramReceived =
 /** Longest content of one datagram. */
 export const CONTENT_BYTES_MAX = DATAGRAM_BYTES_MAX - SEALED_OVERHEAD_BYTES
 
-const scratch = new ScratchBuffer(DATAGRAM_BYTES_MAX)
+/** What was opened, and what is to be sealed: kind and content. One of each serves all connections. */
+const opened = new Uint8Array(DATAGRAM_BYTES_MAX)
+const openedPlain = new ViewCache(opened)
+const openedContent = new ViewCache(opened, 1)
+const toSeal = new Uint8Array(DATAGRAM_BYTES_MAX)
+const toSealPlain = new ViewCache(toSeal)
 
 export class SecureDatagramConnection {
   readonly established: Established
@@ -69,17 +74,15 @@ export class SecureDatagramConnection {
   /** Takes a datagram, borrowed for the call. */
   receive(address: string, datagram: Uint8Array, now: number): DatagramReceived {
     if (this.#isClosed) return dropped('closed')
-    if (datagram.length < SEALED_OVERHEAD_BYTES) return dropped('short')
-    const plain = scratch.lend(plainBytesOf(datagram))
-    try {
-      const why = this.#opener.open(datagram, plain)
-      if (why !== undefined) return dropped(why)
-      this.#isConfirmed = true
-      this.#route.arrived(address, datagram, this.#opener.wasHighest, now)
-      return this.#takeContent(plain[0], plain.subarray(1), address, now)
-    } finally {
-      scratch.giveBack(plain)
-    }
+    const length = datagram.length
+    if (length < SEALED_OVERHEAD_BYTES) return dropped('short')
+    if (length > DATAGRAM_BYTES_MAX) return dropped('malformed')
+    const plainBytes = plainBytesOf(datagram)
+    const why = this.#opener.open(datagram, openedPlain.of(plainBytes))
+    if (why !== undefined) return dropped(why)
+    this.#isConfirmed = true
+    this.#route.arrived(address, datagram, this.#opener.wasHighest, now)
+    return this.#takeContent(opened[0], openedContent.of(plainBytes - 1), address, now)
   }
 
   /** Ends the conversation: CLOSE is the last thing that `nextDatagram` gives. It may be lost: the other end has time-outs. */
@@ -114,8 +117,8 @@ export class SecureDatagramConnection {
   }
 
   #takeContent(kind: number, content: Uint8Array, address: string, now: number): DatagramReceived {
-    if (kind === sealedKind.data) return { kind: 'data', bytes: content.slice() }
-    if (kind === sealedKind.bare) return { kind: 'bare', bytes: content.slice() }
+    if (kind === sealedKind.data) return { kind: 'data', bytes: content }
+    if (kind === sealedKind.bare) return { kind: 'bare', bytes: content }
     if (kind === sealedKind.close) {
       this.#isClosed = true
       return { kind: 'closed', code: content.length < 2 ? code.protocol : content[0] | (content[1] << 8) }
@@ -130,14 +133,9 @@ export class SecureDatagramConnection {
 
   #seal(kind: number, content: Uint8Array, id: Uint8Array, out: Uint8Array): number {
     if (content.length > CONTENT_BYTES_MAX) throw new Error(`a datagram holds at most ${CONTENT_BYTES_MAX} bytes`)
-    const plain = scratch.lend(1 + content.length)
-    try {
-      plain[0] = kind
-      plain.set(content, 1)
-      return this.#sealer.seal(id, plain, out)
-    } finally {
-      scratch.giveBack(plain)
-    }
+    toSeal[0] = kind
+    toSeal.set(content, 1)
+    return this.#sealer.seal(id, toSealPlain.of(1 + content.length), out)
   }
 }
 

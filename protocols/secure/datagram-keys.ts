@@ -3,13 +3,26 @@
 // from the one before by Noise's REKEY.
 import { rekeyed } from './cipher-state.ts'
 import { type Aead, COUNTER_MAX, TAG_BYTES } from './crypto.ts'
-import { counterOf, SEALED_HEAD_BYTES, SEALED_OVERHEAD_BYTES, writeSealedHead } from './datagram-codec.ts'
+import {
+  counterOf,
+  DATAGRAM_BYTES_MAX,
+  SEALED_HEAD_BYTES,
+  SEALED_OVERHEAD_BYTES,
+  writeSealedHead,
+} from './datagram-codec.ts'
 import { ReplayWindow } from './replay-window.ts'
+import { ViewCache } from './view-cache.ts'
 
 /** Datagrams under one key: 2^19 of 1,500 bytes are less than the 1 GiB at which streams renew theirs ([DGM-5.4]). */
 export const DATAGRAMS_PER_KEY = 2 ** 19
 const TWO_31 = 2 ** 31
 const TWO_32 = 2 ** 32
+
+/** The datagram at the AEAD, for all connections: on its way in copied to here, on its way out from here. */
+const sealed = new Uint8Array(DATAGRAM_BYTES_MAX)
+const sealedHead = sealed.subarray(0, SEALED_HEAD_BYTES)
+const sealedBody = new ViewCache(sealed, SEALED_HEAD_BYTES)
+const sealedWhole = new ViewCache(sealed)
 
 export type OpenFailure = 'replayed' | 'forged'
 
@@ -40,9 +53,9 @@ export class DatagramSealer {
     }
     this.#counter = counter + 1
     const end = SEALED_HEAD_BYTES + plain.length + TAG_BYTES
-    writeSealedHead(out, id, counter)
-    const head = out.subarray(0, SEALED_HEAD_BYTES)
-    this.#aead.seal(this.#key, counter, head, plain, out.subarray(SEALED_HEAD_BYTES, end))
+    writeSealedHead(sealed, id, counter)
+    this.#aead.seal(this.#key, counter, sealedHead, plain, sealedBody.of(end - SEALED_HEAD_BYTES))
+    out.set(sealedWhole.of(end))
     return end
   }
 }
@@ -68,15 +81,16 @@ export class DatagramOpener {
     return this.#window.highest
   }
 
-  /** Opens a datagram of at least SEALED_OVERHEAD_BYTES into `out`; on a failure nothing has changed. */
+  /** Opens a datagram of SEALED_OVERHEAD_BYTES to DATAGRAM_BYTES_MAX into `out`; on a failure nothing has changed. */
   open(datagram: Uint8Array, out: Uint8Array): OpenFailure | undefined {
     const counter = wholeCounter(counterOf(datagram), this.#window.highest)
     if (!this.#window.check(counter)) return 'replayed'
     const generation = Math.floor(counter / this.#perKey)
     const key = this.#keyOf(generation)
     if (key === undefined) return 'forged'
-    const head = datagram.subarray(0, SEALED_HEAD_BYTES)
-    if (!this.#aead.open(key, counter, head, datagram.subarray(SEALED_HEAD_BYTES), out)) return 'forged'
+    sealed.set(datagram)
+    const body = sealedBody.of(datagram.length - SEALED_HEAD_BYTES)
+    if (!this.#aead.open(key, counter, sealedHead, body, out)) return 'forged'
     this.wasHighest = this.#window.accept(counter)
     if (generation > this.#generation) {
       this.#previous = this.#key

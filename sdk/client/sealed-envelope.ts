@@ -69,7 +69,8 @@ export class SealedEnvelope implements Envelope {
     }
     const received = connection.receive(connection.address, datagram, now)
     if (received.kind === 'data') return { kind: 'segments', bytes: received.bytes }
-    if (received.kind === 'bare') return { kind: 'bare', bytes: received.bytes }
+    // The frame goes to the game, which may keep it.
+    if (received.kind === 'bare') return { kind: 'bare', bytes: received.bytes.slice() }
     if (received.kind === 'closed') return { kind: 'closed', text: `closed by the gateway: ${codeName(received.code)}` }
     return received.kind === 'dropped' ? DROPPED : CONTROL
   }
