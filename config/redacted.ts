@@ -178,6 +178,7 @@ function routeConfig({
   breaker,
   concurrency,
   calls,
+  requestMsMax,
   policies,
 }: RouteSettings): PlainConfig {
   return present({
@@ -188,6 +189,7 @@ function routeConfig({
     breaker: breaker && breakerConfig(breaker),
     concurrency: concurrencyConfig(concurrency),
     calls: callConfig(calls),
+    requestDeadlineMax: requestMsMax === undefined ? undefined : formatDuration(requestMsMax),
     policies: plainPolicies(policies),
   })
 }

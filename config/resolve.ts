@@ -153,8 +153,9 @@ function routeSettings(config: Config, file: FileOf): RouteSettings[] {
     if (!written.some((route) => route.service === service))
       written.push({ match: `${service}.*`, service, breaker: 'off' })
   }
-  return written.map((route) => ({
+  return written.map(({ requestDeadlineMax: requestMsMax, ...route }) => ({
     ...route,
+    requestMsMax,
     breaker: breakerSettings(route.breaker),
     concurrency: concurrencySettings(route.concurrency),
     calls: callSettings(route.calls),

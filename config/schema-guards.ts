@@ -89,6 +89,11 @@ export const calls = z
   })
   .meta({ description: 'Deadlines and retries of loose calls.' })
 
+export const requestDeadlineMax = duration(
+  'The longest deadline that a request on a channel may have; a longer one is shortened, and one without any gets it. Default: as the client says.',
+  { min: '10ms', max: '1d' },
+)
+
 export const canary = z
   .strictObject({
     labels: z.record(text('', /^[\w./-]{1,64}$/, 'at most 64 letters, digits and _ . / -'), z.string()).meta({

@@ -1,7 +1,15 @@
 // The schema of `services`, `routes` and `hosts`: what there is to reach, by which names, and which processes run it.
 import { z } from 'zod'
 import { LABEL_NAME } from './schema-auth.ts'
-import { calls, canary, concurrency, hostBreaker, routeBreaker, serviceBreaker } from './schema-guards.ts'
+import {
+  calls,
+  canary,
+  concurrency,
+  hostBreaker,
+  requestDeadlineMax,
+  routeBreaker,
+  serviceBreaker,
+} from './schema-guards.ts'
 import { hostPublicKey } from './schema-noise.ts'
 import { routePolicies, servicePolicies } from './schema-policies.ts'
 import { count, fileName, name, rate, size, text } from './schema-values.ts'
@@ -20,6 +28,7 @@ export const route = z.strictObject({
   payloadBytesMax: size('The largest message.', { min: '1B', max: '16MiB' }).optional(),
   breaker: routeBreaker,
   concurrency: concurrency.optional(),
+  requestDeadlineMax: requestDeadlineMax.optional(),
   calls: calls.optional(),
   policies: routePolicies.optional(),
 })

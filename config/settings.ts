@@ -122,6 +122,8 @@ export type RouteSettings = {
   breaker?: BreakerSettings
   concurrency?: ConcurrencyLimitSettings
   calls?: CallSettings
+  /** The longest deadline of a request on a channel; absent: any, or none. */
+  requestMsMax?: number
   policies?: PolicySet
 }
 

@@ -24,6 +24,7 @@ const names = [
   'parkedTotal',
   'messagesRefused',
   'messagesDelayed',
+  'deadlinesShortened',
   'publicationsIn',
   'publicationsOut',
   'publicationsDropped',

@@ -12,6 +12,7 @@ import { code } from '../protocols/codes.ts'
 import {
   expandNumber,
   forwardLane,
+  forwardRequest,
   LaneFrame,
   laneKind,
   readLaneBody,
@@ -109,6 +110,8 @@ export class Lanes {
       if (said === verdict.delay && this.#hold(connection, attachment, frame, start)) return true
       if (said !== verdict.pass) return this.#refused(connection, attachment, entry.name, said)
     }
+    // Q1: whether it would wait longer than its route allows.
+    let isLate = false
     const guards = this.#gateway.guards
     const guard = rule.index === -1 ? undefined : guards.ofRule[rule.index]
     if (frame.kind === laneKind.request) {
@@ -122,6 +125,9 @@ export class Lanes {
         this.#refuse(connection, attachment, entry.name, guard!.refusal, guard!.retryMs(connection.now))
         return true
       }
+      const { requestMsMax } = rule
+      isLate = frame.deadlineMs > requestMsMax || (frame.deadlineMs === 0 && requestMsMax !== Infinity)
+      if (isLate) frame.deadlineMs = requestMsMax
       guards.sent(attachment, frame.request, frame.deadlineMs, guard, as, connection.now)
     } else if (guard !== undefined && !guard.letsPass(connection.now)) {
       this.#refuse(connection, attachment, entry.name, guard.refusal, guard.retryMs(connection.now))
@@ -130,7 +136,8 @@ export class Lanes {
     attachment.nextUp++
     const link = attachment.link!
     const number = link.routes.numberOf(entry, rule.match, link.outlet.writer)
-    this.#forwardUp(connection, attachment, frame, number)
+    if (isLate) this.#shorten(connection, attachment, frame, number)
+    else this.#forwardUp(connection, attachment, frame, number)
     return true
   }
 
@@ -184,9 +191,20 @@ export class Lanes {
 
   #forwardUp(connection: ClientConnection, attachment: Attachment, frame: LaneFrame, route: number): void {
     if (attachment.skipCount > 0) this.#writeSkip(attachment)
-    const link = attachment.link!
-    const outlet = link.outlet
-    forwardLane(outlet.writer, frame, attachment.handle, route)
+    forwardLane(attachment.link!.outlet.writer, frame, attachment.handle, route)
+    this.#sentUp(connection, attachment.link!)
+  }
+
+  /** The same for a request, with the deadline that its route allows (Q1). */
+  #shorten(connection: ClientConnection, attachment: Attachment, frame: LaneFrame, route: number): void {
+    if (attachment.skipCount > 0) this.#writeSkip(attachment)
+    forwardRequest(attachment.link!.outlet.writer, frame, attachment.handle, route, frame.deadlineMs)
+    this.#gateway.counters.cells[cell.deadlinesShortened]++
+    this.#sentUp(connection, attachment.link!)
+  }
+
+  #sentUp(connection: ClientConnection, link: Link): void {
+    const { outlet } = link
     outlet.touch()
     this.#gateway.counters.cells[cell.linkFramesOut]++
     if (outlet.held > link.bytesMax) this.#gateway.flow.linkFull(link, connection)

@@ -11,11 +11,13 @@ export type Rule = {
   readonly service: string
   /** Deadlines and retries of loose calls; undefined: the gateway's own. */
   readonly calls: CallSettings | undefined
+  /** The longest deadline of a request on a channel; Infinity: any, or none. */
+  readonly requestMsMax: number
 }
 
 type Pattern = { readonly parts: string[]; readonly rule: Rule }
 
-const reservedRule: Rule = { index: -1, match: '$*', service: '', calls: undefined }
+const reservedRule: Rule = { index: -1, match: '$*', service: '', calls: undefined, requestMsMax: Infinity }
 
 export class RouteTable {
   readonly #routes: readonly RouteSettings[]
@@ -25,7 +27,8 @@ export class RouteTable {
   constructor(routes: readonly RouteSettings[]) {
     this.#routes = routes
     for (const [index, route] of routes.entries()) {
-      const rule: Rule = { index, match: route.match, service: route.service, calls: route.calls }
+      const { match, service, calls, requestMsMax = Infinity } = route
+      const rule: Rule = { index, match, service, calls, requestMsMax }
       if (route.match.includes('*')) {
         this.#patterns.push({ parts: route.match.split('*'), rule })
       } else {

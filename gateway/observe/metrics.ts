@@ -242,6 +242,11 @@ export class Metrics {
       'Times that a lane waited because a policy held a message.',
       'messagesDelayed',
     )
+    this.#cell(
+      'skewer_deadlines_shortened_total',
+      'Requests on channels whose deadline was longer than their route allows.',
+      'deadlinesShortened',
+    )
     this.#count('skewer_frames_dropped_total', 'Frames dropped, by reason.', ['reason'], () =>
       dropReasons.map((reason, i) => [{ reason }, counters.drops[i]]),
     )

@@ -299,6 +299,16 @@ export function forwardLane(w: Writer, frame: LaneFrame, channel: number, route:
   w.at = at + frame.end - frame.bodyStart
 }
 
+/** The same for a request whose deadline becomes another one (Q1); its body has been read. */
+export function forwardRequest(w: Writer, frame: LaneFrame, channel: number, route: number, deadlineMs: number): void {
+  const extension = frame.extensionEnd - frame.extensionStart
+  w.begin(extension > 0 ? laneKind.request | KIND_EXTENDED : laneKind.request)
+  if (extension > 0) w.varint(extension).copy(frame.bytes, frame.extensionStart, frame.extensionEnd)
+  w.varint(channel).u16(frame.number).varint(route).varint(frame.request).varint(deadlineMs)
+  w.copy(frame.bytes, frame.payloadStart, frame.end)
+  w.end()
+}
+
 /** As Writer.varint, where there is room. */
 function putVarint(to: Uint8Array, at: number, value: number): number {
   while (value > 0x7fff_ffff) {

@@ -1,5 +1,12 @@
 // One frame of a channel, as a gateway reads and forwards it and as the end behind the gateway reads it then.
-import { forwardLane, LaneFrame, readLaneBody, readLaneHeader } from '../../../protocols/wire/lane-frames.ts'
+import {
+  forwardLane,
+  forwardRequest,
+  LaneFrame,
+  laneKind,
+  readLaneBody,
+  readLaneHeader,
+} from '../../../protocols/wire/lane-frames.ts'
 import { varintSize, Writer } from '../../../protocols/wire/writer.ts'
 import { behindLength, frameSeeds } from '../frames.ts'
 
@@ -26,6 +33,13 @@ export function fuzz(bytes: Uint8Array): void {
   const isWhole = readLaneBody(frame)
   if (isWhole !== readLaneBody(forwarded)) throw new Error('forwarding changed the body')
   if (isWhole && Buffer.compare(frame.payload(), forwarded.payload()) !== 0) throw new Error('another payload')
+  if (!isWhole || frame.kind !== laneKind.request) return
+  w.clear()
+  forwardRequest(w, frame, 70_000, 70_000, 1)
+  const shortened = w.view()
+  const isRead = readLaneHeader(forwarded, shortened, behindLength(shortened), shortened.length)
+  if (!isRead || !readLaneBody(forwarded) || forwarded.deadlineMs !== 1) throw new Error('shortening broke the frame')
+  if (Buffer.compare(frame.payload(), forwarded.payload()) !== 0) throw new Error('another payload')
 }
 
 export const seeds = (): Uint8Array[] => frameSeeds('lane')

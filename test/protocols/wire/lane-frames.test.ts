@@ -4,6 +4,7 @@ import t from 'tap'
 import {
   expandNumber,
   forwardLane,
+  forwardRequest,
   hasRoute,
   isData,
   KIND_EXTENDED,
@@ -52,6 +53,27 @@ t.test('forwarding equals encoding anew under another channel and route', async 
       if (hasRoute(layout.kind)) fields['route'] = route
       const want = encodeFrame(layout, fields, false, vector.extensions)
       t.equal(Buffer.from(w.view()).toString('hex'), want, `${vector.name}, channel ${channel}`)
+    }
+  }
+})
+
+t.test('Q1: a request is forwarded with another deadline, all else as it was', async (t) => {
+  for (const vector of frameVectors('lane')) {
+    if (vector.kind !== 'REQUEST' || vector.fields === undefined) continue
+    const layout = layoutOf('lane', vector.kind)
+    for (const deadlineMs of [0, 127, 128, 2 ** 40]) {
+      const bytes = bytesOf(vector.hex)
+      const frame = new LaneFrame()
+      t.ok(readLaneHeader(frame, bytes, frameStart(bytes), bytes.length) && readLaneBody(frame))
+      const w = new Writer(8)
+      forwardRequest(w, frame, 300, 5, deadlineMs)
+      const want = encodeFrame(
+        layout,
+        { ...vector.fields, channel: 300, route: 5, deadlineMs },
+        false,
+        vector.extensions,
+      )
+      t.equal(Buffer.from(w.view()).toString('hex'), want, `${vector.name}, ${deadlineMs} ms`)
     }
   }
 })
