@@ -10,12 +10,12 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import http from 'node:http'
 import type net from 'node:net'
+import { isLoopback } from '../../config/networks.ts'
 import { listenError } from './acceptor.ts'
 
 const BODY_BYTES_MAX = 64 * 1024
 const REQUEST_MS = 5000
 const CONNECTIONS_MAX = 256
-const LOOPBACK = new Set(['localhost', '127.0.0.1', '::1'])
 
 export type AdminRequest = {
   query: URLSearchParams
@@ -57,7 +57,7 @@ export class AdminServer {
   readonly #server: http.Server
 
   constructor(settings: AdminSettings, routes: readonly AdminRoute[]) {
-    if (!LOOPBACK.has(settings.host) && settings.token === undefined) {
+    if (!isLoopback(settings.host) && settings.token === undefined) {
       throw new Error(
         `admin: it is to listen on ${settings.host}, beyond this machine, and has no token; set admin.token`,
       )
@@ -154,7 +154,7 @@ export class AdminServer {
   #isHostOurs(request: http.IncomingMessage): boolean {
     const parts = /^(?:\[([^\]]+)\]|([^:]*))(?::\d+)?$/.exec(request.headers.host ?? '')
     const name = (parts?.[1] ?? parts?.[2] ?? '').toLowerCase()
-    return LOOPBACK.has(name) || name === this.#settings.host.toLowerCase()
+    return isLoopback(name) || name === this.#settings.host.toLowerCase()
   }
 }
 

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import path from 'node:path'
 import t, { type Test } from 'tap'
 import { readKey } from '../../config/keys.ts'
+import { kcpFrom } from '../../config/schema-kcp.ts'
 import type { Settings } from '../../config/settings.ts'
 import type { RunningGateway } from '../../gateway/io/process.ts'
 import { handshakeKind } from '../../protocols/secure/handshakes.ts'
@@ -26,7 +27,11 @@ type Stage = {
   player(options?: Partial<ConnectOptions>): Client
 }
 
-async function stage(t: Test, transport: 'tcp' | 'websocket'): Promise<Stage> {
+async function stage(
+  t: Test,
+  transport: 'tcp' | 'websocket',
+  change: (settings: Settings) => void = () => {},
+): Promise<Stage> {
   const said: string[] = []
   const arena = service('arena', {
     keys: 'any',
@@ -43,6 +48,7 @@ async function stage(t: Test, transport: 'tcp' | 'websocket'): Promise<Stage> {
     for (const listener of s.listeners) listener.security = 'noise'
     s.services = [{ ...s.services[0], name: 'arena', keys: 'any' }]
     s.routes = [{ match: 'arena.*', service: 'arena' }]
+    change(s)
   })
   const running = await started(t, settings)
   const relay = new Relay(portOf(running, transport))
@@ -136,6 +142,45 @@ t.test(
     t.equal(await room.call('arena.ask', 2, { timeoutMs: 10_000 }), 2)
     t.equal(client.session, session, 'the same session')
     t.same(said, ['while nobody can open the ticket'])
+  },
+)
+
+t.test(
+  'T3: where the key of tickets is gone for good, channels end after keep, and the client logs in anew',
+  async (t) => {
+    for (const transport of ['tcp', 'udp'] as const) {
+      const { running, settings, said, player } = await stage(t, 'tcp', (s) => {
+        s.times.keepMs = 1500
+        const udp = { ...s.listeners[0], name: 'udp', transport: 'udp' as const, security: 'noise' as const, port: 0 }
+        s.listeners.push({ ...udp, kcp: kcpFrom(undefined) })
+      })
+      const noise = { keyFile: path.join(settings.stateDir, 'noise.key') }
+      const scheme = transport === 'tcp' ? 'tcp' : 'kcp'
+      const port = portOf(running, transport)
+      const client = player({
+        gateways: [`${scheme}://127.0.0.1:${port}?key=${running.noisePublicKey}`],
+        backoffMaxMs: 200,
+      })
+      const room = client.actor('arena', 'room-1')
+      t.equal(await room.call('arena.ask', 1), 1)
+      const { session } = client
+      const [refusals, endings]: [string[], string[]] = [[], []]
+      client.on('disconnected', ({ name }) => refusals.push(name))
+      room.on('ended', ({ name }) => endings.push(name))
+      await running.close()
+      room.send('arena.say', 'before the keys were lost')
+      const listeners = settings.listeners.map((listener) =>
+        listener.transport === transport ? { ...listener, port } : listener,
+      )
+      await started(t, { ...structuredClone(settings), noise, listeners, stateDir: scratchFolder(t) })
+      await eventually(() => refusals.includes('ticket_key_unknown'), `a refusal over ${transport}`)
+      await eventually(() => endings.length > 0, 'the end of the channel')
+      t.same(endings, ['expired'])
+      await eventually(() => client.session !== '' && client.session !== session, 'a new session')
+      t.equal(await client.actor('arena', 'room-1').call('arena.ask', 2, { timeoutMs: 4000 }), 2)
+      t.same(said, [])
+      await client.close()
+    }
   },
 )
 

@@ -1,4 +1,5 @@
 import http from 'node:http'
+import net from 'node:net'
 import t from 'tap'
 import type { Settings } from '../../../config/settings.ts'
 import { AdminServer } from '../../../gateway/io/admin-server.ts'
@@ -150,6 +151,9 @@ t.test('beyond this machine it does not start without a token', async (t) => {
   t.throws(() => new AdminServer({ host: '::', port: 0 }, []), /has no token/)
   t.doesNotThrow(() => new AdminServer({ host: '0.0.0.0', port: 0, token: 'x' }, []))
   t.doesNotThrow(() => new AdminServer({ host: '::1', port: 0 }, []))
+  const own = new AdminServer({ host: '127.0.0.2', port: 0 }, [])
+  t.equal((await own.listen()).host, '127.0.0.2', 'all of 127.0.0.0/8 is this machine, as the configuration has it')
+  own.close()
 })
 
 t.test('a session is kicked, a log level is set', async (t) => {
@@ -176,6 +180,28 @@ t.test('/events tells what happens, and only what was asked for', async (t) => {
   while (!text.includes('connection_closed')) text += (await reader.read()).value
   t.match(text, /event: session_welcomed\ndata: \{.*"user":"ada"/)
   t.notMatch(text, 'connection_opened')
+})
+
+t.test('watchers behind another answer are none: those whose socket has ended leave no place taken', async (t) => {
+  const { port } = await running(t)
+  const get = 'GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n'
+  for (let i = 0; i < 20; i++) {
+    const socket = net.connect(port, '127.0.0.1', () => socket.write(get + get))
+    await new Promise((resolve) => socket.once('data', resolve))
+    socket.destroy()
+  }
+  const watch = () =>
+    new Promise<number>((resolve) => {
+      http.get({ port, host: '127.0.0.1', path: '/events', agent: false }, (response) => {
+        resolve(response.statusCode!)
+        response.destroy()
+      })
+    })
+  // The ends of the last ones may be on their way.
+  const until = performance.now() + 5000
+  let status = await watch()
+  while (status !== 200 && performance.now() < until) status = await watch()
+  t.equal(status, 200)
 })
 
 t.test('a watcher that does not read loses events and is told how many', async (t) => {
