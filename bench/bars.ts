@@ -90,6 +90,7 @@ export const cells: readonly Cell[] = [
       { of: 'cpuUsPerMessage', against: 'socket.io', bar: 0.5 },
     ],
   },
+  { scenario: 'growth', given: { clients: 8000 }, bars: [{ of: 'growth', bar: 1.5 }] },
   {
     scenario: 'storm',
     given: { clients: 5000, rate: 5000, rounds: 1 },
@@ -141,6 +142,7 @@ export function rowsOf(cell: Cell, report: Report): Row[] {
 function nameOf({ scenario, given }: Cell, of: string): string {
   const { clients, depth, rate, linkFlushDelayMs, over } = given
   if (scenario === 'idle') return `idle, ${clients} sessions over ${over ?? 'tcp'}: bytes of memory each`
+  if (scenario === 'growth') return `growth: a message over ${clients} clients by one over an eighth of them`
   if (scenario === 'storm') return `storm, ${clients} clients: ms ${stormFigures[of]}`
   if (scenario === 'broadcast') return `broadcast 1 to ${clients}, ${rate}/s${partOf[of] ?? ''}`
   if (scenario === 'latency') return `p99 latency added at half the saturating rate, ${clients} clients`

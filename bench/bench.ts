@@ -18,6 +18,7 @@ import { missingRival } from './rival-process.ts'
 import { ratiosOf, roundedRow, type Report, type Subject, subjectOf } from './report.ts'
 import { abuse } from './scenarios/abuse.ts'
 import { broadcast, httpCall, kcpEcho, noiseEcho, push, tcpEcho, tlsEcho, wsEcho } from './scenarios/echo.ts'
+import { growth } from './scenarios/growth.ts'
 import { idle } from './scenarios/idle.ts'
 import { play } from './scenarios/play.ts'
 import { latency } from './scenarios/latency.ts'
@@ -45,6 +46,7 @@ const scenarios: Record<FixedScenario, Scenario> = {
   reload,
   abuse,
   'slow-readers': slowReaders,
+  growth,
 }
 
 export type BenchRun = {

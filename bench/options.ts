@@ -1,7 +1,7 @@
 // What can be asked of a run, and what each scenario takes where nothing is said.
 
 /** Scenarios that are plans: files of plans/, as users write theirs. */
-export const planNames = ['mixed', 'churn'] as const
+export const planNames = ['mixed', 'churn', 'soak'] as const
 export type PlanName = (typeof planNames)[number]
 
 export const scenarioNames = [
@@ -19,6 +19,7 @@ export const scenarioNames = [
   'reload',
   'abuse',
   'slow-readers',
+  'growth',
   ...planNames,
 ] as const
 export type ScenarioName = (typeof scenarioNames)[number]
@@ -136,7 +137,10 @@ const PUBLICATIONS = 10
 /** Of 16 KiB each: enough to fill what kernels hold for a connection within seconds. */
 const SLOW_PUBLICATIONS = 50
 
-const usualClients: Partial<Record<ScenarioName, number>> = { idle: 1000, broadcast: 1000, abuse: 500 }
+const usualClients: Partial<Record<ScenarioName, number>> = { idle: 1000, broadcast: 1000, abuse: 500, growth: 8000 }
+
+/** Scenarios beside the echoes with one message under way for each client. */
+const isUsuallyOne: ReadonlySet<string> = new Set(['latency', 'growth'])
 
 export function optionsOf(scenario: string, given: Partial<BenchOptions>): BenchOptions {
   const clients = given.clients ?? usualClients[scenario as ScenarioName] ?? 100
@@ -151,7 +155,7 @@ export function optionsOf(scenario: string, given: Partial<BenchOptions>): Bench
   }
   return {
     clients,
-    depth: given.depth ?? (scenario.endsWith('-echo') || scenario === 'latency' ? 1 : limits.depth.max),
+    depth: given.depth ?? (scenario.endsWith('-echo') || isUsuallyOne.has(scenario) ? 1 : limits.depth.max),
     payloadBytes: given.payloadBytes ?? (scenario === 'slow-readers' ? limits.payloadBytes.max : 64),
     rate: given.rate ?? (scenario in rates ? rates[scenario as keyof typeof rates] : 0),
     seconds: given.seconds ?? (scenario === 'slow-readers' ? 10 : 5),

@@ -17,7 +17,11 @@ export function addBench(program: Command, add: Add, does: Does): void {
   const scenario = new Argument('<scenario>', `${scenarioNames.join(', ')}, or a file of your own that ends in .yaml`)
   const bench = add(program, 'bench', 'measure a gateway under load, with processes of its own')
     .addArgument(scenario.argParser(readScenarioName))
-    .option('--clients <count>', 'default: 100; idle, broadcast: 1000; abuse: 500', readWithin(limits.clients))
+    .option(
+      '--clients <count>',
+      'default: 100; idle, broadcast: 1000; abuse: 500; growth: 8000',
+      readWithin(limits.clients),
+    )
     .option('--depth <count>', 'messages under way for each client; default of the echoes: 1', readWithin(limits.depth))
     .option('--payload <bytes>', 'of a message; default: 64', readWithin(limits.payloadBytes))
     .option(

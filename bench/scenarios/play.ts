@@ -10,12 +10,16 @@ import { lengthMs, type Plan, planShare } from '../play/plan.ts'
 import type { PlayersState, ToPlayers } from '../processes/players.ts'
 import type { Usage } from '../process-usage.ts'
 import type { Limit, PhaseRow, Round } from '../report.ts'
+import { slopeOf } from '../slope.ts'
 import type { Outcome, Scenario, Stage } from '../stage.ts'
 
 const ANSWER_MS = 60_000
 /** Processes have heard of the beginning by then. */
 const LEAD_MS = 300
 const BUSY_SHARE = 0.9
+
+/** How often memory is looked at, for its slope. */
+const MEMORY_MS = 500
 
 type Look = { atUs: number; gateway: Usage | undefined; states: PlayersState[] }
 
@@ -57,6 +61,14 @@ async function playOnce(stage: Stage, plan: Plan, options: BenchOptions, { place
     return { atUs: monotonicUs(), gateway: await usage(), states }
   }
   const looks = [await look('look')]
+  const memory: [seconds: number, bytes: number][] = []
+  const remembering = setInterval(() => {
+    // Who cannot be asked now is asked again; what is told of a phase is asked for with its failure.
+    usage().then(
+      (now) => now && memory.push([monotonicUs() / 1e6, now.rssBytes]),
+      () => {},
+    )
+  }, MEMORY_MS)
   const startUs = monotonicUs() + LEAD_MS * 1000
   await Promise.all(workers.map((worker) => tell(worker, { kind: 'begin', atUs: startUs })))
   let endMs = 0
@@ -66,10 +78,12 @@ async function playOnce(stage: Stage, plan: Plan, options: BenchOptions, { place
     await until(startUs + endMs * 1000)
     looks.push(await look('look'))
     const row = rowOf(plan, i, looks.slice(-2))
+    Object.assign(row, slopeFigures(memory, looks.slice(-2)))
     phases.push(row)
     const cpu = row.cpuUsPerMessage === undefined ? '' : `, ${row.cpuUsPerMessage.toFixed(1)} us of CPU each`
     stage.say(`${phase.name}: ${row.clients} clients, ${Math.round(row.messagesPerSecond)} messages/s${cpu}`)
   }
+  clearInterval(remembering)
   const last = await look('end')
   await Promise.all(workers.map((worker) => worker.end()))
   return { round: roundOf(plan, looks[0], last), phases, violations: violationsOf(last.states) }
@@ -109,6 +123,13 @@ function rowOf(plan: Plan, phase: number, [before, after]: Look[]): PhaseRow {
     if (latencies.total > 0) row[`${name}P99Ms`] = p99Ms(latencies)
   }
   return row
+}
+
+/** What memory grew by within a phase that is long enough to say so. */
+function slopeFigures(memory: readonly (readonly [number, number])[], [before, after]: Look[]): object {
+  const slope = slopeOf(memory.filter(([at]) => at >= before.atUs / 1e6 && at < after.atUs / 1e6))
+  if (slope === undefined) return {}
+  return { rssBytesPerMinute: slope.perSecond * 60, rssBytesPerMinuteError: slope.error * 60 }
 }
 
 function roundOf(plan: Plan, first: Look, last: Look): Round {

@@ -115,6 +115,14 @@ t.test('a gateway that runs already is played with by its addresses, its service
   t.equal((await host.ended).code, 0)
 })
 
+t.test('soak: a phase of half a minute tells whether memory grows', needsProc, async (t) => {
+  const { phases } = await report(t, ['soak', '--clients', '5', '--seconds', '45'])
+  const [filling, , soaking] = phases!
+  t.equal(filling.rssBytesPerMinute, undefined)
+  t.type(soaking.rssBytesPerMinute, 'number')
+  t.ok((soaking.rssBytesPerMinuteError as number) > 0)
+})
+
 t.test('wrong usage is told before anything is started', async (t) => {
   const bad = async (...args: string[]) => {
     const { code, stderr } = await skewer(['bench', ...args])
