@@ -20,8 +20,6 @@ export class EventStream {
 
   /** `only`: names of events, comma-separated; null or empty: all. */
   watch(response: http.ServerResponse, only: string | null): void {
-    // It would not hear that the socket has ended.
-    if (response.socket === null) throw new AdminProblem(400, 'events are not sent behind another answer')
     if (this.#watchers.size >= WATCHERS_MAX) throw new AdminProblem(503, `${WATCHERS_MAX} watch the events already`)
     const watcher = { response, only: only ? new Set(only.split(',')) : undefined, dropped: 0 }
     response.writeHead(200, { 'Content-Type': 'text/event-stream', 'Cache-Control': 'no-store' })

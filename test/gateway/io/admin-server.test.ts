@@ -1,5 +1,4 @@
 import http from 'node:http'
-import net from 'node:net'
 import t from 'tap'
 import type { Settings } from '../../../config/settings.ts'
 import { AdminServer } from '../../../gateway/io/admin-server.ts'
@@ -180,28 +179,6 @@ t.test('/events tells what happens, and only what was asked for', async (t) => {
   while (!text.includes('connection_closed')) text += (await reader.read()).value
   t.match(text, /event: session_welcomed\ndata: \{.*"user":"ada"/)
   t.notMatch(text, 'connection_opened')
-})
-
-t.test('watchers behind another answer are none: those whose socket has ended leave no place taken', async (t) => {
-  const { port } = await running(t)
-  const get = 'GET /events HTTP/1.1\r\nHost: localhost\r\n\r\n'
-  for (let i = 0; i < 20; i++) {
-    const socket = net.connect(port, '127.0.0.1', () => socket.write(get + get))
-    await new Promise((resolve) => socket.once('data', resolve))
-    socket.destroy()
-  }
-  const watch = () =>
-    new Promise<number>((resolve) => {
-      http.get({ port, host: '127.0.0.1', path: '/events', agent: false }, (response) => {
-        resolve(response.statusCode!)
-        response.destroy()
-      })
-    })
-  // The ends of the last ones may be on their way.
-  const until = performance.now() + 5000
-  let status = await watch()
-  while (status !== 200 && performance.now() < until) status = await watch()
-  t.equal(status, 200)
 })
 
 t.test('a watcher that does not read loses events and is told how many', async (t) => {
