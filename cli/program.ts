@@ -3,7 +3,7 @@
 import { Argument, Command, InvalidArgumentError, Option } from 'commander'
 import { addBench } from './bench-program.ts'
 import { completion, shells } from './commands/completion.ts'
-import { packageVersion } from './package-version.ts'
+import { packageVersion } from '../gateway/io/package-version.ts'
 
 /** Of `skewer keygen`. */
 const keyKinds = ['secret', 'noise']
@@ -105,6 +105,11 @@ export function buildProgram(finish: (code: number) => void): Command {
     .option('--show', 'noise: only print the public key of the file')
     .option('--force', 'noise: replace a file that exists')
     .action(does(async (kind, file, flags) => (await import('./commands/keygen.ts')).keygen(kind, file, flags)))
+
+  add(program, 'accelerate', 'build the accelerator of TCP and WebSocket with the C compiler of this machine')
+    .option('--check', 'build nothing, say whether it is there; exit code 1 where it is not')
+    .addOption(new Option('--remove', 'remove what was built').conflicts('check'))
+    .action(does(async (flags) => (await import('./commands/accelerate.ts')).accelerate(flags)))
 
   withAdmin(add(program, 'health', 'say whether a gateway is ready')).action(
     does(async (flags) => (await import('./commands/operate.ts')).health(flags)),

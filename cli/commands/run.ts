@@ -7,7 +7,7 @@ import type { RunningGateway } from '../../gateway/io/process.ts'
 import { Failure, exitCode } from '../failure.ts'
 import { type LoadedFile, loadConfig, loadLastGoodConfig, settingsOf } from '../load.ts'
 import { printJson, printProblems } from '../output.ts'
-import { packageVersion } from '../package-version.ts'
+import { packageVersion } from '../../gateway/io/package-version.ts'
 
 export type RunFlags = {
   config?: string

@@ -2,7 +2,7 @@
 import process from 'node:process'
 import { exitCode } from '../failure.ts'
 import { printJson, printLine } from '../output.ts'
-import { packageVersion } from '../package-version.ts'
+import { packageVersion } from '../../gateway/io/package-version.ts'
 
 export function version(flags: { json?: boolean }): number {
   const about = {

@@ -93,7 +93,8 @@ export class LinkDialer {
 
   #carrier(host: HostSettings, socket: net.Socket): StreamCarrier {
     const transport = host.security === 'tls' ? 'tls' : unixPath(host.address) === undefined ? 'tcp' : 'unix'
-    return new StreamCarrier(this.#home, transport, socket, 'dialled', new WriteSlab(LINK_SLAB_BYTES), undefined)
+    const reading = host.security === 'noise' ? 'kept' : 'dialled'
+    return new StreamCarrier(this.#home, transport, socket, reading, new WriteSlab(LINK_SLAB_BYTES), undefined)
   }
 
   #opened(host: HostSettings, carrier: StreamCarrier): void {

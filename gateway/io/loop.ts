@@ -6,6 +6,8 @@
 // everything that one poll of the kernel brought shares its writes. Where few messages come a turn, links may wait for those
 // of the next turns too (`times.linkFlushDelay`); clients never do: each has a write of its own anyway.
 
+import { batch } from './batch.ts'
+
 /** What is driven: gateway/gateway.ts, and what comes behind it: listeners of datagrams (gateway/kcp-carriers.ts). */
 export type Machine = { deadline(): number; tick(now: number): void; flush(now: number): void }
 
@@ -91,7 +93,8 @@ export class Loop {
   scheduleFlush(): void {
     if (this.#isFlushAsked) return
     this.#isFlushAsked = true
-    setImmediate(this.#flush)
+    if (batch.isOpen) batch.atEnd(this.#flush)
+    else setImmediate(this.#flush)
   }
 
   /** Links have something to say, which may gather for a while. */

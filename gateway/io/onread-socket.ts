@@ -9,6 +9,7 @@
 //
 // What a sink is lent may be changed by it, and is overwritten by the next read of any socket.
 import net from 'node:net'
+import { accelerator } from './accelerator.ts'
 import { passNotes } from './socket-notes.ts'
 
 /** Whom a socket's events are for. Listeners find it on the socket: no closure per connection. */
@@ -18,6 +19,18 @@ export interface SocketSink {
   socketEnded(): void
   socketFailed(error: Error): void
   socketClosed(): void
+}
+
+/** What a carrier needs of its socket: a net.Socket, or a stream of the accelerator's. */
+export interface ByteSocket {
+  readonly writableLength: number
+  readonly destroyed: boolean
+  write(bytes: Uint8Array): unknown
+  end(): unknown
+  pause(): unknown
+  resume(): unknown
+  destroy(): unknown
+  once(event: 'close', closed: () => void): unknown
 }
 
 const sinkOf = Symbol('sink')
@@ -61,6 +74,25 @@ export function readShared(accepted: net.Socket, sink: SocketSink): net.Socket {
   return listen(socket, sink)
 }
 
+/** Moves any plain socket, accepted or dialled, to the accelerator; undefined where that cannot be. */
+export function accelerate(socket: net.Socket, sink: SocketSink): ByteSocket | undefined {
+  const pool = accelerator(shared, viewOf)
+  if (pool === undefined || !isBare(socket)) return undefined
+  const { fd } = (socket as Internals)._handle as { fd?: number }
+  if (fd === undefined || fd < 0) return undefined
+  const stream = pool.adopt(fd, sink)
+  // Its end is none of the connection's: the copy of the descriptor lives.
+  if (stream !== undefined) socket.destroy()
+  return stream
+}
+
+/** Whether nothing of it was read yet, and it is nothing but a socket of the OS. */
+function isBare(socket: net.Socket): boolean {
+  const handle = (socket as Internals)._handle
+  if (socket.constructor !== net.Socket || typeof handle !== 'object' || handle === null) return false
+  return 'readStart' in handle && socket.readableLength === 0 && socket.writableLength === 0
+}
+
 /** Sends all events of a socket that was made with `sharedReads` to the sink. */
 export function listen(socket: net.Socket, sink: SocketSink): net.Socket {
   ;(socket as SinkSocket)[sinkOf] = sink
@@ -75,14 +107,17 @@ export function readByEvents(socket: net.Socket, sink: SocketSink): net.Socket {
 }
 
 /** Reads nothing more of it until `goOn`. */
-export function hold(socket: net.Socket): void {
-  ;(socket as SinkSocket)[heldOf] = true
+export function hold(socket: ByteSocket): void {
+  if (socket instanceof net.Socket) (socket as SinkSocket)[heldOf] = true
   socket.pause()
 }
 
-export function goOn(socket: net.Socket): void {
-  ;(socket as SinkSocket)[heldOf] = false
-  if (!(socket as SinkSocket)[restsOf]) socket.resume()
+export function goOn(socket: ByteSocket): void {
+  if (socket instanceof net.Socket) {
+    ;(socket as SinkSocket)[heldOf] = false
+    if ((socket as SinkSocket)[restsOf]) return
+  }
+  socket.resume()
 }
 
 const resting: SinkSocket[] = []
@@ -122,10 +157,9 @@ export function unlisten(socket: net.Socket): void {
 }
 
 function moved(accepted: net.Socket): net.Socket | undefined {
+  if (!isBare(accepted)) return undefined
   const from = accepted as net.Socket & Internals
   const handle = from._handle
-  if (accepted.constructor !== net.Socket || typeof handle !== 'object' || handle === null) return undefined
-  if (!('readStart' in handle) || accepted.readableLength > 0) return undefined
   from._handle = null
   const options = { handle, onread: sharedReads, highWaterMark: HIGH_MARK_BYTES }
   const socket = new net.Socket(options as object) as net.Socket & Internals

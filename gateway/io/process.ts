@@ -3,7 +3,6 @@
 //
 //   startGateway -> running -> drain (stop accepting, let clients go) -> closed
 import { createHmac, randomBytes } from 'node:crypto'
-import fs from 'node:fs'
 import type { SourceText } from '../../config/settings-from-yaml.ts'
 import type { Settings } from '../../config/settings.ts'
 import { code } from '../../protocols/codes.ts'
@@ -17,6 +16,8 @@ import { ConnectionBudget } from './acceptor.ts'
 import { BanDesk, behindBans } from './ban-desk.ts'
 import { KeptBans } from './kept-bans.ts'
 import { Doorkeeper } from './doorkeeper.ts'
+import { acceleratorState } from './accelerator.ts'
+import { packageVersion } from './package-version.ts'
 import { adminPort } from './admin-port.ts'
 import type { AdminServer } from './admin-server.ts'
 import { authenticatorOf } from './authenticator.ts'
@@ -227,7 +228,9 @@ class GatewayProcess implements RunningGateway {
     this.#sampler.reset()
     this.#pressure.start()
     this.#reload.begin(this.#options.source)
-    log.info({ name: this.#settings.name, version: this.#version, config: this.#options.configFile }, 'skewer runs')
+    const { name } = this.#settings
+    const { configFile: config } = this.#options
+    log.info({ name, version: this.#version, config, accelerator: acceleratorState() }, 'skewer runs')
   }
 
   async drain(withinMs = this.gateway.times.drainMs): Promise<void> {
@@ -468,9 +471,4 @@ class GatewayProcess implements RunningGateway {
     }
     globalThis.process.on('uncaughtException', died).on('unhandledRejection', died)
   }
-}
-
-function packageVersion(): string {
-  const file = new URL('../../package.json', import.meta.url)
-  return (JSON.parse(fs.readFileSync(file, 'utf8')) as { version: string }).version
 }

@@ -6,7 +6,16 @@ import type net from 'node:net'
 import type { Carrier, CarrierEvents } from '../seams.ts'
 import { addressOf } from './client-address.ts'
 import type { IoCounters } from './io-counters.ts'
-import { goOn, hold, listen, readByEvents, readShared, type SocketSink } from './onread-socket.ts'
+import {
+  accelerate,
+  type ByteSocket,
+  goOn,
+  hold,
+  listen,
+  readByEvents,
+  readShared,
+  type SocketSink,
+} from './onread-socket.ts'
 import type { WriteSlab } from './write-slab.ts'
 
 /** A carrier that was ended is given this long to send what is queued. */
@@ -52,8 +61,11 @@ export class OpenCarriers {
   }
 }
 
-/** accepted: moved into a socket that reads into the shared buffer; dialled: made with `sharedReads`; events: neither. */
-export type Reading = 'accepted' | 'dialled' | 'events'
+/**
+ * accepted: moved into a socket that reads into the shared buffer; dialled: made with `sharedReads`; kept: the same, and
+ * whoever dialled still listens to it; events: neither.
+ */
+export type Reading = 'accepted' | 'dialled' | 'kept' | 'events'
 
 export class StreamCarrier implements Carrier, SocketSink {
   readonly transport: string
@@ -61,7 +73,8 @@ export class StreamCarrier implements Carrier, SocketSink {
   readonly binding: Uint8Array = NO_BINDING
   readonly #home: CarrierHome
   readonly #slab: WriteSlab
-  readonly #socket: net.Socket
+  readonly #socket: ByteSocket
+  readonly #isAccelerated: boolean
   readonly #released: (() => void) | undefined
   #events: CarrierEvents | undefined
   #isOpen = true
@@ -80,8 +93,10 @@ export class StreamCarrier implements Carrier, SocketSink {
     this.#released = released
     this.transport = transport
     this.address = addressOf(socket)
-    const read = reading === 'accepted' ? readShared : reading === 'dialled' ? listen : readByEvents
-    this.#socket = read(socket, this)
+    const accelerated = reading === 'accepted' || reading === 'dialled' ? accelerate(socket, this) : undefined
+    const read = reading === 'accepted' ? readShared : reading === 'events' ? readByEvents : listen
+    this.#socket = accelerated ?? read(socket, this)
+    this.#isAccelerated = accelerated !== undefined
   }
 
   /** Says whom the events are for; to be called in the turn that made the carrier. */
@@ -91,7 +106,9 @@ export class StreamCarrier implements Carrier, SocketSink {
   }
 
   write(batch: Uint8Array): void {
-    if (this.#isOpen) this.#slab.write(this.#socket, batch)
+    if (!this.#isOpen) return
+    if (this.#isAccelerated) this.#socket.write(batch)
+    else this.#slab.write(this.#socket, batch)
   }
 
   queuedBytes(): number {
@@ -148,7 +165,7 @@ export class StreamCarrier implements Carrier, SocketSink {
 }
 
 /** Sends what is queued, ends, and is rid of the socket within `LINGER_MS` whatever its peer does. */
-export function endSoon(socket: net.Socket): void {
+export function endSoon(socket: ByteSocket): void {
   if (socket.destroyed) return
   socket.end()
   // The end of what comes in is seen only by reading it.
@@ -157,6 +174,6 @@ export function endSoon(socket: net.Socket): void {
   socket.once('close', () => clearTimeout(timer))
 }
 
-function destroySocket(socket: net.Socket): void {
+function destroySocket(socket: ByteSocket): void {
   socket.destroy()
 }

@@ -3,7 +3,7 @@
 import type net from 'node:net'
 import { webSocketCloseCode } from '../../protocols/codes.ts'
 import type { Carrier, CarrierEvents } from '../seams.ts'
-import { goOn, hold, readByEvents, readShared, type SocketSink } from './onread-socket.ts'
+import { accelerate, type ByteSocket, goOn, hold, readByEvents, readShared, type SocketSink } from './onread-socket.ts'
 import { type CarrierHome, endSoon } from './stream-carrier.ts'
 import { frameHeadSize, opcode, WebSocketReader, type WebSocketSink, writeFrameHead } from './websocket-frames.ts'
 
@@ -16,7 +16,7 @@ export class WebSocketCarrier implements Carrier, SocketSink, WebSocketSink {
   readonly address: string
   readonly binding: Uint8Array = NO_BINDING
   readonly #home: CarrierHome
-  readonly #socket: net.Socket
+  readonly #socket: ByteSocket
   readonly #released: (() => void) | undefined
   readonly #reader = new WebSocketReader()
   #events: CarrierEvents | undefined
@@ -35,8 +35,8 @@ export class WebSocketCarrier implements Carrier, SocketSink, WebSocketSink {
     this.#released = released
     this.transport = isTls ? 'websocket-tls' : 'websocket'
     this.address = address
-    this.#socket = isTls ? readByEvents(socket, this) : readShared(socket, this)
-    this.#socket.write(answer, 'latin1')
+    this.#socket = isTls ? readByEvents(socket, this) : (accelerate(socket, this) ?? readShared(socket, this))
+    this.#socket.write(encoder.encode(answer))
   }
 
   /** Says whom the events are for; to be called in the turn that made the carrier. */

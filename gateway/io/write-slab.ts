@@ -4,7 +4,7 @@
 // a new slab is taken when this one is used up. The old one lives exactly as long as a stream refers to it.
 //
 // Invariant: bytes[0, at) belong to streams, bytes[at, ...) to nobody.
-import type { Writable } from 'node:stream'
+import type { ByteSocket } from './onread-socket.ts'
 
 const BYTES_MAX = 1024 * 1024
 const CLIENT_BYTES = 64 * 1024
@@ -33,7 +33,7 @@ export class WriteSlab {
   }
 
   /** Writes the `length` bytes at `at`. They are free again if the kernel took them at once. */
-  send(socket: Writable, length: number): void {
+  send(socket: ByteSocket, length: number): void {
     const end = this.at + length
     socket.write(this.at === 0 && length < VIEWS_MAX ? this.#viewOf(length) : this.bytes.subarray(this.at, end))
     if (socket.writableLength !== 0) this.at = end
@@ -42,7 +42,7 @@ export class WriteSlab {
   }
 
   /** Copies what is lent and writes the copy. */
-  write(socket: Writable, lent: Uint8Array): void {
+  write(socket: ByteSocket, lent: Uint8Array): void {
     const length = lent.length
     this.reserve(length)
     this.bytes.set(lent, this.at)

@@ -119,3 +119,14 @@ t.test('output into a pipe that is closed early is no failure', { skip: process.
   const { stderr, status } = spawnSync('bash', ['-o', 'pipefail', '-c', command], { cwd: empty, encoding: 'utf8' })
   t.same({ stderr, status }, { stderr: '', status: 0 })
 })
+
+t.test('accelerate says what it lacks, and builds nothing then', { skip: process.platform !== 'linux' }, async (t) => {
+  const before = await skewer(['accelerate', '--check', '--json'], inEmpty)
+  const withoutCompiler = await skewer(['accelerate'], { ...inEmpty, env: { CC: 'no-such-compiler' } })
+  t.match(withoutCompiler, { code: 1, stderr: /^skewer: there is no C compiler no-such-compiler/ })
+  const failing = await skewer(['accelerate'], { ...inEmpty, env: { CC: 'false' } })
+  t.match(failing, { code: 1, stderr: /^skewer: false failed/ })
+  t.same(await skewer(['accelerate', '--check', '--json'], inEmpty), before)
+  const off = await skewer(['accelerate', '--check'], { ...inEmpty, env: { SKEWER_ACCELERATOR: 'off' } })
+  t.match(off, { code: 1, stdout: /SKEWER_ACCELERATOR=off/ })
+})
