@@ -89,7 +89,8 @@ function headOf(exchange: HttpExchange, address: string, listener: string): Head
     exchange.cutOff(code.too_large, { detail: `a body has at most ${settings.bodyBytesMax} bytes here` })
     return undefined
   }
-  const key = headers['skewer-key'] === undefined ? '' : decoded(headers['skewer-key'])
+  const named = headers['skewer-key']
+  const key = named === undefined ? '' : VISIBLE.test(named) ? decoded(named) : undefined
   if (key === undefined) return bad(`Skewer-Key is a name of at most ${NAME_BYTES_MAX} bytes, percent-encoded`)
   const timeout = headers['skewer-timeout']
   const deadlineMs = timeout === undefined ? 0 : Number(timeout)

@@ -81,7 +81,7 @@ t.test('a deadline of the caller ends in 504, and what waited longer does not ru
 })
 
 t.test('headers that mean nothing get 400', async (t) => {
-  const { port } = await httpGateway(t, echo)
+  const { port } = await httpGateway(t, { 'lobby.echo': (_: unknown, payload: unknown) => payload })
   for (const headers of [
     { 'skewer-timeout': '0' },
     { 'skewer-timeout': '1.5' },
@@ -89,11 +89,14 @@ t.test('headers that mean nothing get 400', async (t) => {
     { 'skewer-timeout': ['1', '2'] },
     { 'skewer-key': '%zz' },
     { 'skewer-key': 'x'.repeat(129) },
+    { 'skewer-key': ['a', 'b'] },
+    { 'skewer-key': 'a b' },
+    { 'skewer-key': 'r\u00e4um' },
     { 'idempotency-key': 'a b' },
     { 'idempotency-key': ['a', 'b'] },
     { 'idempotency-key': 'x'.repeat(129) },
   ]) {
-    t.match(await ask(port, '/call/arena.echo', 'ana', { headers }), { status: 400 }, JSON.stringify(headers))
+    t.match(await ask(port, '/call/lobby.echo', 'ana', { headers }), { status: 400 }, JSON.stringify(headers))
   }
   t.match(await ask(port, '/call/', 'ana'), { status: 400 })
   t.match(await ask(port, '/call/%ff', 'ana'), { status: 400 })

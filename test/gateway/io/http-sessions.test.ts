@@ -5,6 +5,13 @@ import net from 'node:net'
 import path from 'node:path'
 import t, { type Test } from 'tap'
 import { cell } from '../../../gateway/counters.ts'
+import type { BodySink } from '../../../gateway/io/http-body.ts'
+import { HttpCarrier as Carrier } from '../../../gateway/io/http-carrier.ts'
+import { IoCounters } from '../../../gateway/io/io-counters.ts'
+import type { NodeExchange } from '../../../gateway/io/node-exchange.ts'
+import { OpenCarriers } from '../../../gateway/io/stream-carrier.ts'
+import { clientSlab } from '../../../gateway/io/write-slab.ts'
+import type { CarrierEvents } from '../../../gateway/seams.ts'
 import { writeLogin } from '../../../protocols/client/frames.ts'
 import { Writer } from '../../../protocols/wire/writer.ts'
 import { HttpCarrier, type HttpClient } from '../../../sdk/client/http-carrier.ts'
@@ -287,6 +294,52 @@ t.test('H2: a stream is not opened behind another answer, where its end would no
   }
   const { seen } = streamed(port, events)
   await eventually(() => seen.text.includes('data:'), 'what was refused there can be opened elsewhere')
+})
+
+t.test('W6: while the core does not read a client, its POST waits, whole and unanswered', async (t) => {
+  const received: string[] = []
+  const answered: number[] = []
+  const shared = new Uint8Array(8)
+  const home = {
+    now: () => 0,
+    poke() {},
+    carriers: new OpenCarriers(),
+    counters: new IoCounters(),
+    clientSlab: clientSlab(),
+  }
+  const carrier = new Carrier(home, 'token', '127.0.0.1', false, () => {})
+  carrier.start({
+    isLoggedIn: true,
+    receive: (bytes) => received.push(Buffer.from(bytes).toString()),
+    drained() {},
+    closed() {},
+  } as CarrierEvents)
+  const post = (text: string, sequence: number) => {
+    shared.set(Buffer.from(text))
+    const exchange = {
+      readBody: (_max: number, sink: BodySink) => sink.bodyRead(shared.subarray(0, text.length)),
+      send: (status: number) => answered.push(status),
+      cutOff: (_code: number, { status = 0 } = {}) => answered.push(status),
+    }
+    carrier.post(exchange as unknown as NodeExchange, sequence)
+  }
+  post('one', 1)
+  carrier.pause()
+  post('two', 2)
+  shared.fill(0x78)
+  t.same([received, answered], [['one'], [204]])
+  carrier.resume()
+  t.same(
+    [received, answered],
+    [
+      ['one', 'two'],
+      [204, 204],
+    ],
+  )
+  carrier.pause()
+  post('three', 3)
+  post('four', 4)
+  t.same(answered.slice(2), [409], 'one at a time')
 })
 
 t.test('H2: a client that does not read its stream costs its window, and is closed in the end', async (t) => {
