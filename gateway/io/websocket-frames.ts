@@ -9,6 +9,8 @@ export const closeCode = { normal: 1000, protocol: 1002, unsupported: 1003, tooL
 
 const HEAD_BYTES_MAX = 14
 const CONTROL_BYTES_MAX = 125
+/** From here on whole words are worth their preparation. */
+const WORDS_FROM_BYTES = 16
 /** Longest frame of a peer: far above what any client sends at once, low enough to count in. */
 const FRAME_BYTES_MAX = 2 ** 32
 
@@ -130,16 +132,30 @@ export class WebSocketReader {
     sink.ended(isCloseCode(said) ? said : closeCode.protocol, '')
   }
 
-  /** Unmasks from[at, stop) into `to`, which may be the same bytes further in front. */
+  /** Unmasks from[at, stop) into `to`, which may be the same bytes further in front: then four at a time. */
   #unmask(from: Uint8Array, at: number, stop: number, to: Uint8Array, out: number): void {
     const mask = this.#mask
     let m = this.#maskAt
+    this.#maskAt = (m + stop - at) & 3
+    if (to === from && stop - at >= WORDS_FROM_BYTES) {
+      const word = mask[m] | (mask[(m + 1) & 3] << 8) | (mask[(m + 2) & 3] << 16) | (mask[(m + 3) & 3] << 24)
+      const view = viewOf(from.buffer)
+      const start = from.byteOffset
+      for (; at + 4 <= stop; at += 4, out += 4) view.setInt32(start + out, view.getInt32(start + at, true) ^ word, true)
+    }
     while (at < stop) {
       to[out++] = from[at++] ^ mask[m]
       m = (m + 1) & 3
     }
-    this.#maskAt = m
   }
+}
+
+/** Of the bytes that were unmasked last: sockets are read into one buffer that all of them share. */
+let view = new DataView(new ArrayBuffer(0))
+
+function viewOf(buffer: ArrayBufferLike): DataView {
+  if (view.buffer !== buffer) view = new DataView(buffer as ArrayBuffer)
+  return view
 }
 
 /** Writes the header of one unmasked frame into `to` at `at`; returns its size. */

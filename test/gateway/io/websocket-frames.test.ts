@@ -103,3 +103,26 @@ t.test('headers of our own frames', async (t) => {
     '827f0000000080000000',
   ])
 })
+
+t.test('payloads of every length are unmasked, wherever they lie and however they are cut', async (t) => {
+  const mask = [0x9a, 0x01, 0xf0, 0x77]
+  for (let length = 0; length <= 70; length++) {
+    const payload = Uint8Array.from({ length }, (_, i) => i * 37 + length)
+    const frame = [0x82, 0x80 | length, ...mask, ...payload.map((byte, i) => byte ^ mask[i & 3])]
+    // The second one is moved to the end of the first.
+    const two = Uint8Array.from([...frame, ...frame])
+    const wanted = Buffer.concat([payload, payload]).toString('hex')
+    for (const step of [two.length, 1, 5, 17, 19, 33]) t.equal(read(two, step).data, wanted, `${length} in ${step}`)
+    const around = new Uint8Array(two.length + 9)
+    around.set(two, 5)
+    let data = ''
+    const sink = {
+      data: (lent: Uint8Array) => void (data += Buffer.from(lent).toString('hex')),
+      pinged() {},
+      ended() {},
+    }
+    new WebSocketReader().receive(around.subarray(5, 5 + two.length), sink)
+    t.equal(data, wanted, `${length} inside of another buffer`)
+    t.ok(around.subarray(0, 5).every((byte) => byte === 0) && around.subarray(-4).every((byte) => byte === 0))
+  }
+})
