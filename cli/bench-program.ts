@@ -78,7 +78,11 @@ export function addBench(program: Command, add: Add, does: Does): void {
     .action(does(async (scenario, flags) => (await import('./commands/bench.ts')).bench(scenario, flags)))
 
   // The options that it shares with its parent are the parent's.
-  add(bench, 'all', 'run every bar of docs/performance.md, with --seconds, --rounds and --warmup: a quarter of an hour')
+  add(
+    bench,
+    'all',
+    'run every bar of docs/performance.md, with --seconds, --rounds, --warmup and --html: a quarter of an hour',
+  )
     .option('--only <text>', 'scenarios with this in their name')
     .action(does(async (flags) => (await import('./commands/bench.ts')).all({ ...bench.opts(), ...flags })))
 

@@ -2,9 +2,10 @@
 import fs from 'node:fs'
 import process from 'node:process'
 import { fileURLToPath } from 'node:url'
-import { cells, type Row as BarRow, rivalsOfCell, rowsOf, tableOf } from '../../bench/bars.ts'
+import { type Cell, cells, type Row as BarRow, rivalsOfCell, rowsOf, tableOf } from '../../bench/bars.ts'
 import { remarksOf, runBench } from '../../bench/bench.ts'
 import { compareReports } from '../../bench/compare.ts'
+import { type BarRun, htmlBars, runsIn } from '../../bench/html-bars.ts'
 import { htmlReport } from '../../bench/html-report.ts'
 import { type BenchOptions, planNames, rivalsOf, type ScenarioName } from '../../bench/options.ts'
 import { type Plan, scaledPlan } from '../../bench/play/plan.ts'
@@ -119,25 +120,47 @@ function say(text: string): void {
   process.stderr.write(`skewer: ${text}\n`)
 }
 
-export type AllFlags = { seconds?: number; rounds?: number; warmup?: number; only?: string; json?: boolean }
+export type AllFlags = {
+  seconds?: number
+  rounds?: number
+  warmup?: number
+  only?: string
+  json?: boolean
+  /** A page of all bars; runs that it has from before and that are not run now stay in it. */
+  html?: string
+}
 
 /** Every bar, one run after the other; what has been measured is printed also where a run fails. */
-export async function all({ seconds = 2, rounds = 3, warmup = 1, only = '', json }: AllFlags): Promise<number> {
-  const rows: BarRow[] = []
+export async function all({ seconds = 2, rounds = 3, warmup = 1, only = '', json, html }: AllFlags): Promise<number> {
+  const runs: BarRun[] = []
   for (const cell of cells.filter(({ scenario }) => scenario.includes(only))) {
     const given = { seconds, rounds, warmupSeconds: warmup, ...cell.given, against: rivalsOfCell(cell) }
     const { scenario } = cell
     say(`${scenario} ${JSON.stringify(cell.given)}`)
     try {
-      rows.push(...rowsOf(cell, await runBench({ scenario, given, launcher: process.argv[1], say: () => {} })))
+      const report = await runBench({ scenario, given, launcher: process.argv[1], say: () => {} })
+      runs.push({ id: idOf(cell), rows: rowsOf(cell, report), report })
     } catch (error) {
       say(`it failed: ${(error as Error).message}`)
       continue
     }
-    for (const { what, against, ours, bar } of rows.slice(-cell.bars.length))
-      say(`${what} ${against} ${ours}, bar ${bar}`)
+    for (const { what, against, ours, bar } of runs.at(-1)!.rows) say(`${what} ${against} ${ours}, bar ${bar}`)
+    // After each run, since a later one may be interrupted.
+    if (html !== undefined) writeBars(html, runs, { seconds, rounds, warmup })
   }
+  if (html !== undefined) say(`the report is in ${html}`)
+  const rows: BarRow[] = runs.flatMap((run) => run.rows)
   if (json) printJson(rows)
   else process.stdout.write(`${tableOf(rows)}\n`)
   return exitCode.ok
+}
+
+const idOf = ({ scenario, given }: Cell): string => JSON.stringify([scenario, given])
+
+function writeBars(file: string, runs: readonly BarRun[], given: Record<string, number>): void {
+  const kept = fs.existsSync(file) ? runsIn(fs.readFileSync(file, 'utf8')) : []
+  const known = new Map([...kept, ...runs].map((run) => [run.id, run]))
+  const inOrder = cells.flatMap((cell) => known.get(idOf(cell)) ?? [])
+  const options = Object.entries(given).map(([name, value]) => `--${name} ${value}`)
+  fs.writeFileSync(file, htmlBars(inOrder, `skewer bench all ${options.join(' ')}`))
 }
