@@ -20,6 +20,8 @@ const MESSAGE_BYTES_MAX = 4 * 1024 * 1024
 /** Queued bytes below which a WebSocket that was full has room again. */
 const LOW_BYTES = 64 * 1024
 const KEEP_ALIVE_MS = 30_000
+/** A socket that was closed has this long to send what is queued. */
+const LINGER_MS = 1000
 const NO_BINDING = new Uint8Array(0)
 
 class SocketCarrier implements Carrier {
@@ -52,7 +54,11 @@ class SocketCarrier implements Carrier {
   }
 
   close(): void {
-    this.#socket.destroySoon()
+    const socket = this.#socket
+    socket.destroySoon()
+    if (socket.destroyed) return
+    const tooLate = setTimeout(() => socket.destroy(), LINGER_MS)
+    socket.once('close', () => clearTimeout(tooLate))
   }
 
   destroy(): void {
@@ -93,7 +99,10 @@ class WebSocketCarrier implements Carrier {
   }
 
   close(): void {
-    this.#socket.close(1000)
+    const socket = this.#socket
+    socket.close(1000)
+    const tooLate = setTimeout(() => socket.terminate(), LINGER_MS)
+    socket.once('close', () => clearTimeout(tooLate))
   }
 
   destroy(): void {

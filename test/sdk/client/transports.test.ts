@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer } from 'node:https'
 import net from 'node:net'
@@ -9,7 +10,7 @@ import t from 'tap'
 import { WebSocketServer } from 'ws'
 import { connect, json } from '../../../sdk/client/index.ts'
 import { nodeTransports } from '../../../sdk/client/node-transports.ts'
-import type { Transport } from '../../../sdk/client/transports.ts'
+import type { Carrier, Transport } from '../../../sdk/client/transports.ts'
 import { makeCertificate } from '../../config/certificate.ts'
 import { EchoGateway } from './echo-gateway.ts'
 
@@ -181,4 +182,47 @@ t.test('a carrier that takes nothing is seen by what it holds', async (t) => {
   t.ok(carrier.queuedBytes() > 1 << 20)
   carrier.destroy()
   t.same(told, [])
+})
+
+t.test('a carrier that is closed is gone soon, also where nobody reads what is queued', async (t) => {
+  const server = net.createServer((socket) => {
+    socket
+      .on('error', () => {})
+      .once('data', (head) => {
+        const key = /Sec-WebSocket-Key: (.*)\r\n/.exec(head.toString())?.[1]
+        if (key === undefined) return
+        const accept = createHash('sha1').update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest('base64')
+        const lines = ['HTTP/1.1 101 x', 'Upgrade: websocket', 'Connection: Upgrade', `Sec-WebSocket-Accept: ${accept}`]
+        socket.write(`${lines.join('\r\n')}\r\n\r\n`)
+        socket.pause()
+      })
+  })
+  const sockets = new Set<net.Socket>()
+  server.on('connection', (socket) => sockets.add(socket))
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    server.close()
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  for (const scheme of ['tcp', 'ws']) {
+    let closed = () => {}
+    const isClosed = new Promise<void>((resolve) => {
+      closed = resolve
+    })
+    const carrier = await new Promise<Carrier>((resolve) => {
+      const made: Carrier = nodeTransports[scheme](
+        new URL(`${scheme}://127.0.0.1:${portOf(server)}/`),
+        { opened: () => setImmediate(() => resolve(made)), received() {}, drained() {}, closed: () => closed() },
+        { openMs: 5000 },
+      )
+    })
+    if (scheme === 'tcp') for (const socket of sockets) socket.pause()
+    for (let i = 0; i < 40; i++) carrier.write(new Uint8Array(1024 * 1024))
+    await new Promise((resolve) => setTimeout(resolve))
+    t.ok(carrier.queuedBytes() > 0, `${scheme}: something is queued`)
+    const startedAt = performance.now()
+    carrier.close()
+    await isClosed
+    t.ok(performance.now() - startedAt < 4000, `${scheme}: ${performance.now() - startedAt} ms`)
+  }
 })
