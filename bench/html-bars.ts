@@ -52,6 +52,12 @@ export function runsIn(html: string): BarRun[] {
   return found === null ? [] : (JSON.parse(found[1]) as BarRun[])
 }
 
+/** The runs of a page and the new ones in the order of `ids`; where a run is in both, the new one. */
+export function merged(html: string, runs: readonly BarRun[], ids: readonly string[]): BarRun[] {
+  const known = new Map([...runsIn(html), ...runs].map((run) => [run.id, run]))
+  return ids.flatMap((id) => known.get(id) ?? [])
+}
+
 function barRow({ what, against, ours, spread, bar, isMet }: Row): string {
   const share = Number(ours) / bar
   const percent = Number.isFinite(share) ? Math.min(100, share * 50) : 0

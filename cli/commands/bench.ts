@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { type Cell, cells, type Row as BarRow, rivalsOfCell, rowsOf, tableOf } from '../../bench/bars.ts'
 import { remarksOf, runBench } from '../../bench/bench.ts'
 import { compareReports } from '../../bench/compare.ts'
-import { type BarRun, htmlBars, runsIn } from '../../bench/html-bars.ts'
+import { type BarRun, htmlBars, merged } from '../../bench/html-bars.ts'
 import { htmlReport } from '../../bench/html-report.ts'
 import { type BenchOptions, planNames, rivalsOf, type ScenarioName } from '../../bench/options.ts'
 import { type Plan, scaledPlan } from '../../bench/play/plan.ts'
@@ -158,9 +158,8 @@ export async function all({ seconds = 2, rounds = 3, warmup = 1, only = '', json
 const idOf = ({ scenario, given }: Cell): string => JSON.stringify([scenario, given])
 
 function writeBars(file: string, runs: readonly BarRun[], given: Record<string, number>): void {
-  const kept = fs.existsSync(file) ? runsIn(fs.readFileSync(file, 'utf8')) : []
-  const known = new Map([...kept, ...runs].map((run) => [run.id, run]))
-  const inOrder = cells.flatMap((cell) => known.get(idOf(cell)) ?? [])
+  const before = fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : ''
+  const inOrder = merged(before, runs, cells.map(idOf))
   const options = Object.entries(given).map(([name, value]) => `--${name} ${value}`)
   fs.writeFileSync(file, htmlBars(inOrder, `skewer bench all ${options.join(' ')}`))
 }

@@ -8,7 +8,7 @@ import { pathToFileURL } from 'node:url'
 import { type Browser, chromium } from 'playwright-core'
 import t from 'tap'
 import type { Row } from '../../bench/bars.ts'
-import { type BarRun, htmlBars, runsIn } from '../../bench/html-bars.ts'
+import { type BarRun, htmlBars, merged, runsIn } from '../../bench/html-bars.ts'
 import { Histogram } from '../../bench/histogram.ts'
 import { type Report, type Round, ratiosOf, subjectOf } from '../../bench/report.ts'
 import { readText, tracked } from '../house/sources.ts'
@@ -94,6 +94,15 @@ t.test(
 t.test('a page gives back the runs that it was made of', async (t) => {
   t.strictSame(runsIn(htmlBars(runs, '')), JSON.parse(JSON.stringify(runs)))
   t.strictSame(runsIn('<html>another page</html>'), [])
+})
+
+t.test('runs of a page stay in it until they are run anew, and those that are no bar any more go', async (t) => {
+  const again = run('b', 'tcp-echo 100 x 8', '0.70', true)
+  const all = merged(htmlBars(runs, ''), [again, run('d', 'd', '1.00', false)], ['d', 'a', 'b'])
+  t.strictSame(
+    all.map(({ id, rows }) => `${id} ${rows[0].ours}`),
+    ['d 1.00', 'a 0.40', 'b 0.70'],
+  )
 })
 
 t.test('the page among the documents has runs, and is small', async (t) => {
