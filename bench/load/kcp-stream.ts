@@ -26,7 +26,7 @@ export function kcpOpener(key: string): OpenStream {
     return {
       write: (bytes) => carrier.write(bytes),
       queuedBytes: () => carrier.queuedBytes(),
-      close: () => carrier.destroy(),
+      close: () => carrier.close(),
     }
   }
 }

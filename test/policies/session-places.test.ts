@@ -1,11 +1,11 @@
 // What limits per session count by: nobody gets new buckets by logging in anew.
 import t from 'tap'
-import { SessionPlaces } from '../../policies/session-places.ts'
+import { PLACES_MAX, SessionPlaces } from '../../policies/session-places.ts'
 import { code } from '../../protocols/codes.ts'
 import { laneKind, writeOneway } from '../../protocols/wire/lane-frames.ts'
 import { attachedPair, bytes, World } from '../gateway/world.ts'
 
-t.test('the next session of a user takes the place given up last, and another one while it is taken', (t) => {
+t.test('the next session of a user takes a place that was given up, and a new one while all are taken', (t) => {
   const places = new SessionPlaces()
   t.same([places.take('ann'), places.take('ann'), places.take('ann'), places.take('bob')], [0, 1, 2, 0])
   places.giveBack('ann', 1)
@@ -17,6 +17,15 @@ t.test('the next session of a user takes the place given up last, and another on
   places.giveBack('bob', 0)
   places.giveBack('nobody', 0)
   t.equal(places.size, 1)
+  t.end()
+})
+
+t.test('however many sessions somebody opens, they have so many places', (t) => {
+  const places = new SessionPlaces()
+  const taken = Array.from({ length: 1000 }, () => places.take('mallory'))
+  t.equal(new Set(taken).size, PLACES_MAX)
+  for (const place of taken.slice(PLACES_MAX)) places.giveBack('mallory', place)
+  t.same([...new Set(Array.from({ length: 3 }, () => places.take('mallory')))], [0, 1, 2], 'shared out evenly')
   t.end()
 })
 
