@@ -139,7 +139,7 @@ function httpConfig(http: HttpSettings): PlainConfig {
 }
 
 function admissionConfig({ limits, lists, logins }: NonNullable<Settings['admission']>): PlainConfig {
-  const { isObserved, perAddress, perNetwork, rate } = limits
+  const { isObserved, perAddress, perNetwork, rate, requestRate } = limits
   return present({
     mode: isObserved ? 'observe' : 'enforce',
     allow: [...lists.allow],
@@ -149,6 +149,7 @@ function admissionConfig({ limits, lists, logins }: NonNullable<Settings['admiss
     connectionsPerAddress: perAddress === Infinity ? undefined : perAddress,
     connectionsPerNetwork: perNetwork === Infinity ? undefined : perNetwork,
     connectionRate: rate && formatRate(rate),
+    requestRate: requestRate && formatRate(requestRate),
     logins:
       logins &&
       present({

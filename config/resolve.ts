@@ -84,6 +84,7 @@ function admissionSettings({ admission }: Config, file: FileOf): Settings['admis
       perAddress: connectionsPerAddress ?? Infinity,
       perNetwork: connectionsPerNetwork ?? Infinity,
       rate: admission.connectionRate,
+      requestRate: admission.requestRate,
     },
     lists: { allow, allowFile: allowFile && file(allowFile), deny, denyFile: denyFile && file(denyFile) },
     logins: admission.logins,

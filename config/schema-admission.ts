@@ -43,6 +43,9 @@ export const admission = z
       1_000_000,
     ).optional(),
     connectionRate: rate('New connections of one IPv4 address, or one IPv6 /64. Default: no limit.').optional(),
+    requestRate: rate(
+      'HTTP requests, calls and those of sessions, of one IPv4 address, or one IPv6 /64. Default: no limit.',
+    ).optional(),
     logins: z
       .strictObject({
         perAddress: rate(

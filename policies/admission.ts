@@ -1,8 +1,8 @@
 // Who may connect at all, judged by address before a byte is read: networks that are let in or kept out, how many
 // connections an address (IPv4 /32, IPv6 /64) and its network (/24, /48) may have open, and how often they may come. Bans
 // are networks that are kept out for a while; who keeps them says so through `Lists`.
-import { BucketTable } from './bucket-table.ts'
-import { type HashKey, hashText } from './key-hash.ts'
+import { type AttemptRate, Attempts } from './attempts.ts'
+import type { HashKey } from './key-hash.ts'
 import { addressKey, NetworkCounts, networkKey } from './network.ts'
 
 export type AdmissionSettings = {
@@ -11,7 +11,9 @@ export type AdmissionSettings = {
   readonly perAddress: number
   readonly perNetwork: number
   /** New connections of one address. */
-  readonly rate?: { readonly perSecond: number; readonly burst: number }
+  readonly rate?: AttemptRate
+  /** HTTP requests of one address. */
+  readonly requestRate?: AttemptRate
 }
 
 export interface Lists {
@@ -21,7 +23,17 @@ export interface Lists {
   isBanned(address: string): boolean
 }
 
-export const admissionReasons = ['banned', 'denied', 'not_allowed', 'per_address', 'per_network', 'rate'] as const
+export const admissionReasons = [
+  'banned',
+  'denied',
+  'not_allowed',
+  'per_address',
+  'per_network',
+  'rate',
+  'request_rate',
+] as const
+/** What is counted by rate, and where there is a store by all gateways together. */
+export type CountedKind = 'connection' | 'request'
 export type AdmissionReason = (typeof admissionReasons)[number]
 
 /** Addresses whose rate is remembered: beyond that those nearest to a full bucket are forgotten. */
@@ -31,13 +43,12 @@ export class Admission {
   settings: AdmissionSettings
   lists: Lists
   readonly #open = new NetworkCounts()
-  readonly #rates = new BucketTable(RATE_KEYS_MAX)
-  readonly #hashKey: HashKey
+  readonly #attempts: Attempts
 
   constructor(settings: AdmissionSettings, lists: Lists, hashKey: HashKey) {
     this.settings = settings
     this.lists = lists
-    this.#hashKey = hashKey
+    this.#attempts = new Attempts(hashKey, RATE_KEYS_MAX)
   }
 
   /**
@@ -45,17 +56,27 @@ export class Admission {
    * lets it in all the same, with `entered`. Bans are enforced always.
    */
   refuses(address: string, now: number): AdmissionReason | undefined {
-    const { perAddress, perNetwork, rate } = this.settings
+    const { perAddress, perNetwork } = this.settings
     const listed = this.refusesListed(address)
     if (listed !== undefined) return listed
     if (perAddress !== Infinity && this.#open.of(addressKey(address)) >= perAddress) return 'per_address'
     if (perNetwork !== Infinity && this.#open.of(networkKey(address)) >= perNetwork) return 'per_network'
-    if (rate !== undefined) {
-      const { lo, hi } = hashText(this.#hashKey, addressKey(address))
-      const tokenMs = 1000 / rate.perSecond
-      if (this.#rates.take(lo, hi, tokenMs, rate.burst * tokenMs, now) > 0) return 'rate'
-    }
-    return undefined
+    return this.attempt('connection', address, now) > 0 ? 'rate' : undefined
+  }
+
+  rateOf(kind: CountedKind): AttemptRate | undefined {
+    return kind === 'connection' ? this.settings.rate : this.settings.requestRate
+  }
+
+  /** Counts a connection, as `refuses` does, or a request. 0, or in how many milliseconds another one may come. */
+  attempt(kind: CountedKind, address: string, now: number): number {
+    const rate = this.rateOf(kind)
+    return rate === undefined ? 0 : this.#attempts.take(`${kind}:${addressKey(address)}`, rate, now)
+  }
+
+  /** All gateways together have seen so many of this address that none is let in for so long. */
+  keepOut(kind: CountedKind, address: string, ms: number, now: number): void {
+    this.#attempts.keepOut(`${kind}:${addressKey(address)}`, ms, now)
   }
 
   /** The same by the lists and bans alone: for what is no connection of its own, a request that a proxy passes on. */

@@ -1,13 +1,17 @@
 // Who may connect: the admission policy with its lists read from the configuration and its files, and the bans. One for all
-// listeners. What is refused is closed before anything is read of it, counted by its reason, and logged.
+// listeners. What is refused is closed before anything is read of it, counted by its reason, and logged. Connections and HTTP
+// requests that are let in are also counted by the store that gateways share, where there is one: nobody waits for it.
 import type { Settings } from '../../config/settings.ts'
-import { Admission, type AdmissionReason, type AdmissionSettings } from '../../policies/admission.ts'
+import { Admission, type AdmissionReason, type AdmissionSettings, type CountedKind } from '../../policies/admission.ts'
+import { windowOf } from '../../policies/attempts.ts'
 import type { HashKey } from '../../policies/key-hash.ts'
+import { addressKey } from '../../policies/network.ts'
 import { code } from '../../protocols/codes.ts'
 import type { GatewayEvent } from '../seams.ts'
 import type { KeptBans } from './kept-bans.ts'
 import type { IoCounters } from './io-counters.ts'
 import { Networks } from './networks.ts'
+import type { SharedCounts } from './shared-counts.ts'
 
 const OPEN: AdmissionSettings = { isObserved: false, perAddress: Infinity, perNetwork: Infinity }
 
@@ -16,6 +20,8 @@ export class Doorkeeper {
   readonly #admission: Admission
   readonly #counters: IoCounters
   readonly #observe: (event: GatewayEvent) => void
+  readonly #now: () => number
+  readonly #store: SharedCounts | undefined
   /** Whether connections are to be counted: else nobody needs to say that one has left. */
   #isCounting = false
 
@@ -26,7 +32,11 @@ export class Doorkeeper {
     hashKey: HashKey,
     counters: IoCounters,
     observe: (event: GatewayEvent) => void,
+    now: () => number,
+    store?: SharedCounts,
   ) {
+    this.#now = now
+    this.#store = store
     this.#bans = bans
     this.#counters = counters
     this.#observe = observe
@@ -60,8 +70,26 @@ export class Doorkeeper {
   enter(address: string, listener: string, now: number): boolean {
     const reason = this.#admission.refuses(address, now)
     if (reason !== undefined && this.#refuse(reason, address, listener)) return false
+    if (reason !== 'rate') this.#share('connection', address)
     if (this.#isCounting) this.#admission.entered(address)
     return true
+  }
+
+  /** 0: this HTTP request may be answered; else it may not, and another one may come in so many milliseconds. */
+  request(address: string, listener: string, now: number): number {
+    if (this.#admission.settings.requestRate === undefined) return 0
+    const waitMs = this.#admission.attempt('request', address, now)
+    if (waitMs > 0) return this.#refuse('request_rate', address, listener) ? Math.ceil(waitMs) : 0
+    this.#share('request', address)
+    return 0
+  }
+
+  #share(kind: CountedKind, address: string): void {
+    const rate = this.#admission.rateOf(kind)
+    if (rate === undefined) return
+    this.#store?.count(kind, addressKey(address), windowOf(rate), (ms) =>
+      this.#admission.keepOut(kind, address, ms, this.#now()),
+    )
   }
 
   /** Whether this address may be here at all, by lists and bans. */
@@ -77,7 +105,7 @@ export class Doorkeeper {
   #refuse(reason: AdmissionReason, address: string, listener: string): boolean {
     const isObserved = this.#admission.settings.isObserved && reason !== 'banned'
     this.#counters.admission[isObserved ? 'observed' : 'refused'][reason]++
-    const why = reason === 'banned' ? code.banned : code.admission
+    const why = reason === 'banned' ? code.banned : reason === 'request_rate' ? code.rate_limited : code.admission
     this.#observe({ event: 'admission_refused', listener, address, reason, code: why, isObserved })
     return !isObserved
   }

@@ -68,6 +68,7 @@ export class HttpDoor {
   readonly #entrance: Entrance
   readonly #home: HttpHome
   readonly #counters: IoCounters
+  readonly #now: () => number
   readonly #sessions: HttpSessions
   readonly #lean: LeanConnections
   readonly #others: Others
@@ -80,6 +81,7 @@ export class HttpDoor {
     this.#entrance = entrance
     this.#home = home.http
     this.#counters = home.counters
+    this.#now = home.now
     this.#doorkeeper = home.doorkeeper
     this.#forwarders = forwarders
     this.#sessions = new HttpSessions(home, entrance, forwarders)
@@ -177,8 +179,14 @@ export class HttpDoor {
   #addressOf(exchange: HttpExchange, socket: net.Socket): string | undefined {
     const forwarders = this.#forwarders()
     const address = requestAddress(socket, exchange.headers, forwarders)
-    if (forwarders === undefined || this.#doorkeeper.admits(address, this.#settings.name)) return address
-    exchange.problem(code.admission, { status: 403 })
+    const { name } = this.#settings
+    if (forwarders !== undefined && !this.#doorkeeper.admits(address, name)) {
+      exchange.problem(code.admission, { status: 403 })
+      return undefined
+    }
+    const retryMs = this.#doorkeeper.request(address, name, this.#now())
+    if (retryMs === 0) return address
+    exchange.problem(code.rate_limited, { detail: 'too many requests from this address', retryMs })
     return undefined
   }
 

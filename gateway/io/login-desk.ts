@@ -3,13 +3,14 @@
 // whom to keep out from then on. What was refused here is not sent there.
 import { createHash } from 'node:crypto'
 import type { Settings } from '../../config/settings.ts'
-import { type LoginKind, LoginLimits, windowOf } from '../../policies/login-limits.ts'
+import { windowOf } from '../../policies/attempts.ts'
+import { type LoginKind, LoginLimits } from '../../policies/login-limits.ts'
 import type { HashKey } from '../../policies/key-hash.ts'
 import { addressKey } from '../../policies/network.ts'
 import { code } from '../../protocols/codes.ts'
 import type { Authenticator } from '../seams.ts'
 import type { IoCounters } from './io-counters.ts'
-import { SharedCounts, type ToldStore } from './shared-counts.ts'
+import type { SharedCounts } from './shared-counts.ts'
 
 const texts = { address: 'too many logins from this address', user: 'too many logins of this user' }
 
@@ -20,21 +21,18 @@ export class LoginDesk {
   readonly #now: () => number
   #isObserved = false
 
-  constructor(settings: Settings, hashKey: HashKey, counters: IoCounters, now: () => number, toldStore: ToldStore) {
+  constructor(
+    settings: Settings,
+    hashKey: HashKey,
+    counters: IoCounters,
+    now: () => number,
+    store: SharedCounts | undefined,
+  ) {
     this.#limits = new LoginLimits(hashKey)
-    this.#store = settings.store && new SharedCounts(settings.store, counters, toldStore)
+    this.#store = store
     this.#counters = counters
     this.#now = now
     this.use(settings)
-  }
-
-  /** Dials the store, where there is one. */
-  begin(): void {
-    this.#store?.begin()
-  }
-
-  end(): void {
-    this.#store?.end()
   }
 
   use({ admission }: Settings): void {
@@ -51,7 +49,7 @@ export class LoginDesk {
       this.#counters.loginsLimited[this.#isObserved ? 'observed' : 'refused'][kind]++
       return this.#isObserved ? 0 : Math.ceil(waitMs)
     }
-    this.#store?.count(kind, keyOf(kind, name), windowOf(rate), (ms) =>
+    this.#store?.count(`login:${kind}`, keyOf(kind, name), windowOf(rate), (ms) =>
       this.#limits.keepOut(kind, name, ms, this.#now()),
     )
     return 0

@@ -39,6 +39,7 @@ import { Reload, type ReloadHome, type ReloadOutcome } from './reload.ts'
 import { KeyRingSealer, ringOf } from './sealer.ts'
 import { LINGER_MS, OpenCarriers } from './stream-carrier.ts'
 import type { Listener, ListenerHome } from './tcp-listener.ts'
+import { SharedCounts } from './shared-counts.ts'
 import { TokenVerdicts } from './token-verdicts.ts'
 import { clientSlab } from './write-slab.ts'
 
@@ -127,6 +128,7 @@ class GatewayProcess implements RunningGateway {
     ),
   )
   readonly #loginDesk: LoginDesk
+  readonly #store: SharedCounts | undefined
   readonly #verdicts = new TokenVerdicts(() => this.#doorAuthenticator)
   readonly #openCalls = new OpenCalls()
   readonly #listeners: Listeners
@@ -167,9 +169,17 @@ class GatewayProcess implements RunningGateway {
     )
     this.#bans = new KeptBans(settings.stateDir, (what, error) => this.#logFile.log.warn({ err: error }, what))
     const [lo, hi] = new Int32Array(new Uint8Array(randomBytes(8)).buffer)
-    this.#doorkeeper = new Doorkeeper(settings, this.#bans, { lo, hi }, this.#io, this.#observer.observe)
-    const toldStore = storeTeller(this.#logFile.log)
-    this.#loginDesk = new LoginDesk(settings, { lo, hi }, this.#io, monotonicNow, toldStore)
+    this.#store = settings.store && new SharedCounts(settings.store, this.#io, storeTeller(this.#logFile.log))
+    this.#doorkeeper = new Doorkeeper(
+      settings,
+      this.#bans,
+      { lo, hi },
+      this.#io,
+      this.#observer.observe,
+      monotonicNow,
+      this.#store,
+    )
+    this.#loginDesk = new LoginDesk(settings, { lo, hi }, this.#io, monotonicNow, this.#store)
     this.gateway = new Gateway(settings, this.#environment())
     this.#home = {
       now: monotonicNow,
@@ -211,7 +221,7 @@ class GatewayProcess implements RunningGateway {
     const { log } = this.#logFile
     await this.#listeners.listen()
     this.#authenticator.begin?.()
-    this.#loginDesk.begin()
+    this.#store?.begin()
     for (const view of this.#listeners.views()) {
       log.info(view, 'listening')
       if (view.transport === 'udp' && view.security === 'none') log.warn({ name: view.name }, PLAIN_KCP)
@@ -343,7 +353,7 @@ class GatewayProcess implements RunningGateway {
     this.#listeners.stop()
     this.#dialer.stop()
     this.#authenticator.end?.()
-    this.#loginDesk.end()
+    this.#store?.end()
     for (const connection of [...this.gateway.connections]) connection.close(code.going_away, 'the gateway ends')
     for (const link of [...this.gateway.links]) link.close(code.going_away, 'the gateway ends', now)
     this.gateway.flush(now)

@@ -5,7 +5,7 @@
 import type { Redis } from 'ioredis'
 import type { RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible'
 import type { StoreSettings } from '../../config/settings.ts'
-import type { LoginKind, LoginWindow } from '../../policies/login-limits.ts'
+import type { AttemptWindow } from '../../policies/attempts.ts'
 import type { IoCounters } from './io-counters.ts'
 
 const PENDING_MAX = 256
@@ -62,15 +62,15 @@ export class SharedCounts {
     await redis.connect()
   }
 
-  /** Counts one; `full` is called later, where the window holds as many as it may, with how long it lasts. */
-  count(kind: LoginKind, key: string, window: LoginWindow, full: (ms: number) => void): void {
+  /** Counts one of what is counted; `full` is called later, where the window holds as many as it may, with how long it lasts. */
+  count(what: string, key: string, window: AttemptWindow, full: (ms: number) => void): void {
     const loaded = this.#loaded
     if (loaded === undefined || loaded.redis.status !== 'ready' || this.#pending >= PENDING_MAX) {
       this.#counters.storeMissed++
       return
     }
     this.#pending++
-    this.#limiter(loaded, kind, window)
+    this.#limiter(loaded, what, window)
       .consume(key)
       .catch((thrown: unknown) => {
         // A count beyond the limit is thrown like an error of the store is.
@@ -96,13 +96,13 @@ export class SharedCounts {
     this.#loaded?.redis.disconnect()
   }
 
-  #limiter({ redis, Limiter }: Loaded, kind: LoginKind, { attempts, seconds }: LoginWindow): RateLimiterRedis {
+  #limiter({ redis, Limiter }: Loaded, what: string, { attempts, seconds }: AttemptWindow): RateLimiterRedis {
     // Another limit counts by itself, also on gateways that have not read it yet.
-    const name = `${kind}:${attempts}:${seconds}`
+    const name = `${what}:${attempts}:${seconds}`
     let limiter = this.#limiters.get(name)
     if (limiter === undefined) {
       if (this.#limiters.size >= LIMITERS_MAX) this.#limiters.clear()
-      const keyPrefix = `${this.#settings.redis.keyPrefix}login:${name}`
+      const keyPrefix = `${this.#settings.redis.keyPrefix}${name}`
       limiter = new Limiter({ storeClient: redis, keyPrefix, points: attempts, duration: seconds })
       this.#limiters.set(name, limiter)
     }

@@ -1,6 +1,7 @@
 // How often somebody may log in: at the limit, at the end of its time, and with more names than are kept.
 import t from 'tap'
-import { LoginLimits, windowOf } from '../../policies/login-limits.ts'
+import { windowOf } from '../../policies/attempts.ts'
+import { LoginLimits } from '../../policies/login-limits.ts'
 
 const tenAMinute = { perSecond: 10 / 60, burst: 10 }
 const limitsOf = (settings: LoginLimits['settings']) => {

@@ -7,6 +7,7 @@ import type { RunningGateway } from '../../../gateway/io/process.ts'
 import { SharedCounts } from '../../../gateway/io/shared-counts.ts'
 import { code } from '../../../protocols/codes.ts'
 import { ask, httpGateway } from './http-rig.ts'
+import { believedThen, impostor, impostors } from './store-impostors.ts'
 import { overSocket } from './scripted-client.ts'
 import { eventually, portOf, started, type Test, testSettings } from './started.ts'
 
@@ -70,45 +71,6 @@ t.test('tokens over HTTP count too; one that is known is not counted again', asy
   t.equal(status, 429)
   t.ok(Number(headers['retry-after']) > 10)
 })
-
-/** A server that is no store: what it does with each connection. */
-async function impostor(t: Test, does: (socket: net.Socket) => void): Promise<number> {
-  const sockets = new Set<net.Socket>()
-  const server = net.createServer((socket) => {
-    sockets.add(socket)
-    socket.on('error', () => {})
-    does(socket)
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.teardown(() => {
-    for (const socket of sockets) socket.destroy()
-    server.close()
-  })
-  return (server.address() as net.AddressInfo).port
-}
-
-/** Greets as a store does, so that it is believed, and answers everything after that with these bytes. */
-const believedThen = (answer: string) => (socket: net.Socket) => {
-  socket.on('data', (bytes) => {
-    for (const command of bytes.toString('latin1').split(/(?=\*\d+\r\n\$)/)) {
-      if (/\$4\r\ninfo/i.test(command)) socket.write('$16\r\nredis_version:7\n\r\n')
-      else if (/\r\n(auth|client|hello)\r\n/i.test(command)) socket.write('+OK\r\n')
-      else if (answer !== '') socket.write(answer)
-    }
-  })
-}
-
-const impostors: Record<string, (socket: net.Socket) => void> = {
-  'accepts and stalls': () => {},
-  'is believed and stalls then': believedThen(''),
-  'answers garbage from the start': (socket) => void socket.write('HTTP/1.1 400 no\r\n\r\n\0\0'),
-  'is believed and answers garbage': believedThen('?!garbage\r\n'),
-  'is believed and answers what is no count': believedThen('+OK\r\n'),
-  'is believed and answers a number alone': believedThen(':5\r\n'),
-  'is believed and answers that time never ends': believedThen('*2\r\n:2\r\n:-1\r\n'),
-  'is believed and refuses every command': believedThen('-NOPERM no\r\n'),
-  'hangs up': (socket) => void socket.destroy(),
-}
 
 for (const [what, does] of [...Object.entries(impostors), ['is not there', undefined] as const]) {
   t.test(`local limits hold as ever with a store that ${what}`, async (t) => {

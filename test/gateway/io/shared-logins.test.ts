@@ -1,38 +1,12 @@
 // needs: redis
 // Gateways that count logins together, in a real store that goes and comes back.
-import { type ChildProcess, spawn } from 'node:child_process'
 import net from 'node:net'
 import t from 'tap'
 import type { RunningGateway } from '../../../gateway/io/process.ts'
 import { code } from '../../../protocols/codes.ts'
+import { freePort, redisServer } from './redis-server.ts'
 import { overSocket } from './scripted-client.ts'
 import { eventually, portOf, scratchFolder, started, type Test, testSettings } from './started.ts'
-
-async function freePort(): Promise<number> {
-  const server = net.createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as net.AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
-}
-
-function redisServer(t: Test, port: number, folder: string): ChildProcess {
-  const options = [
-    '--port',
-    String(port),
-    '--bind',
-    '127.0.0.1',
-    '--save',
-    '',
-    '--dir',
-    folder,
-    '--requirepass',
-    'x-pass',
-  ]
-  const server = spawn('redis-server', options, { stdio: 'ignore' })
-  t.teardown(() => server.kill('SIGKILL'))
-  return server
-}
 
 async function sharing(t: Test, port: number, lines: string[] = []): Promise<RunningGateway> {
   const settings = testSettings(t, '127.0.0.1:1', (s) => {
