@@ -112,9 +112,7 @@ export function remarksOf({ subjects, machine, options }: Report): string[] {
   for (const { name, figures, messages } of subjects) {
     const { resent = 0 } = figures
     if (resent * RESENT_TRIFLE <= messages / Number(options.rounds)) continue
-    remarks.push(
-      `${name}: ${resent} datagrams a round had no answer and were sent again: its figures are of a lossy run`,
-    )
+    remarks.push(`${name}: ${resent} datagrams a round were sent again: its figures are of a lossy or late network`)
   }
   if (machine.loadAverage > machine.cpus / 2) {
     remarks.push(`the machine was busy (load ${machine.loadAverage} on ${machine.cpus} cores): trust only ratios`)

@@ -135,6 +135,13 @@ export class GatewayProcess {
     return { perSecond: Number(perSecond), burst: Number(burst) }
   }
 
+  /** A counter of its metrics, over all labels. */
+  async counter(name: string): Promise<number> {
+    const text = await (await fetch(`${this.#admin}/metrics`)).text()
+    const lines = text.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
+    return lines.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0)
+  }
+
   kill(): Promise<void> {
     return this.#program!.end()
   }
