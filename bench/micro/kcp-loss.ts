@@ -5,7 +5,7 @@
 // once), and neither seals. `datagrams` is what the network was given, both ways, for each message of the latency part: what
 // is bought with what. Needs Go and the sources of kcp-go:
 //
-//   npm run bench:kcp-loss -- [--loss 0,1,5,10,30] [--seconds 6] [--turns 2] [--conversations 20] [--rate 30]
+//   npm run bench:loss -- [--loss 0,1,5,10,30] [--seconds 6] [--turns 2] [--conversations 20] [--rate 30]
 //                             [--part latency|goodput]
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'

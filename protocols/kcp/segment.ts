@@ -40,6 +40,8 @@ export class Segment {
   overtaken = 0
   transmits = 0
   isAcked = false
+  /** It travelled again, and is to be written once more beside something else (KCP-4.10). */
+  isRepeated = false
 
   constructor(bytes: Uint8Array) {
     this.bytes = bytes

@@ -19,6 +19,8 @@ export const peerWindowFirst = 128
 /** ikcp asks after 7 s, newer kcp-go after 0.5 s: a lost answer should not cost a player seven seconds (KCP-4.5). */
 const PROBE_FIRST_MS = 500
 const PROBE_MAX_MS = 120_000
+/** Up to so many segments in flight what travels again is written twice (KCP-4.10): players, and nothing in bulk. */
+const REPEATING_FLIGHT_MAX = 16
 export const neverMs = 0x7fffffff
 
 export class Transmitter {
@@ -37,6 +39,8 @@ export class Transmitter {
   readonly #deadLinkCount: number
   /** Something in flight may have been overtaken often enough. */
   #isOvertaken = false
+  /** Something in flight is to be written once more. */
+  #isRepeating = false
   /** 0 while the peer's window is open. */
   #probeWaitMs = 0
   #probeAt = 0
@@ -107,16 +111,24 @@ export class Transmitter {
 
     // Before firstDueAt nothing old is due, unless overtaken: then only what is new needs a look.
     const hasOld = firstNew !== window.una
-    const isOldDue = hasOld && (this.#isOvertaken || ((clock - window.firstDueAt) | 0) >= 0)
+    const isTimeUp = ((clock - window.firstDueAt) | 0) >= 0
+    const isOldDue = hasOld && (this.#isOvertaken || this.#isRepeating || isTimeUp)
+    const isThin = this.#nc && window.flightCount <= REPEATING_FLIGHT_MAX
     let soonestMs = hasOld && !isOldDue ? (window.firstDueAt - clock) | 0 : neverMs
-    this.#isOvertaken = this.#hasTimedOut = this.#hasFastResent = false
+    this.#isOvertaken = this.#isRepeating = this.#hasTimedOut = this.#hasFastResent = false
     for (let sn = isOldDue ? window.una : firstNew; sn !== window.next; sn = (sn + 1) | 0) {
       const segment = window.slots[sn & window.mask]
       if (segment.isAcked) continue
       if (this.#isDue(segment, clock)) {
+        segment.isRepeated = isThin && segment.transmits > 0
+        if (segment.isRepeated) this.#isRepeating = true
         segment.ts = clock
         writer.push(command.push, sn, segment)
         if (++segment.transmits >= this.#deadLinkCount) this.isExhausted = true
+      } else if (segment.isRepeated) {
+        segment.isRepeated = false
+        segment.ts = clock
+        writer.push(command.push, sn, segment)
       }
       const waitMs = (segment.resendAt - clock) | 0
       if (waitMs < soonestMs) soonestMs = waitMs

@@ -23,6 +23,7 @@ function referenceOf(conv: number, settings: KcpSettings, output: (datagram: Uin
   reference.probeInit = 500
   reference.timeoutForgetsFastack = true
   reference.overtakenIsDueEarly = true
+  if (settings.nc) reference.repeatMax = 16
   return reference
 }
 

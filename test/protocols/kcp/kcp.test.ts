@@ -276,17 +276,54 @@ t.test(
     t.equal(a.kcp.timedOut, 1, 'nothing has overtaken it')
     a.takePackets()
     t.equal(a.kcp.deadline(), 3275, 'and the second wait is half as long again')
+    // With it goes the segment once more (KCP-4.10), and both are lost.
+    send(3111, 50, true)
     send(3112, 50, false)
-    t.equal(a.kcp.deadline(), 3220, 'what was sent after it has come: 110 ms after the second transmission it is late')
-    a.kcp.tick(3219)
-    t.equal(a.takePackets().length, 0)
+    t.equal(
+      a.kcp.deadline(),
+      3221,
+      'what was sent after them has come: 110 ms after the last transmission they are late',
+    )
     a.kcp.tick(3220)
-    t.match([a.kcp.fastResent, a.kcp.timedOut], [1, 1])
-    t.equal(a.takePackets().length, 1)
-    t.equal(a.kcp.deadline(), 3330)
-    a.kcp.tick(3330)
-    t.equal(a.kcp.timedOut, 2)
-    t.equal(a.kcp.deadline(), 3330 + 165, 'nothing has overtaken it since: the wait grows')
+    t.equal(a.takePackets().length, 0)
+    a.kcp.tick(3221)
+    t.match([a.kcp.fastResent, a.kcp.timedOut], [2, 1])
+    t.equal(a.takePackets().length, 2)
+    t.equal(a.kcp.deadline(), 3331)
+    a.kcp.tick(3331)
+    t.equal(a.kcp.timedOut, 3)
+    t.equal(a.kcp.deadline(), 3331 + 165, 'nothing has overtaken them since: the wait grows')
+  },
+)
+
+t.test(
+  'what travels again is written once more beside what goes next, on a line with little on it (KCP-4.10)',
+  async (t) => {
+    const numbersOf = (packet: Uint8Array): number[] => {
+      const numbers: number[] = []
+      for (let at = 0; at < packet.length; at += 24 + packet[at + 20]) numbers.push(packet[at + 12])
+      return numbers
+    }
+    for (const { nc, inFlight, isRepeated } of [
+      { nc: true, inFlight: 16, isRepeated: true },
+      { nc: true, inFlight: 17, isRepeated: false },
+      { nc: false, inFlight: 1, isRepeated: false },
+    ]) {
+      const a = new KcpEnd(1, kcpSettings('fast', { nc }))
+      for (let i = 0; i < inFlight; i++) a.kcp.send(numbered(i, 20), 1000)
+      a.kcp.tick(1000)
+      a.takePackets()
+      a.kcp.tick(1200)
+      const again = Array.from({ length: inFlight }, (_, i) => i)
+      t.same(a.takePackets().flatMap(numbersOf), again)
+      t.equal(a.kcp.deadline(), 1500, 'nothing is sent for that alone')
+      a.kcp.send(numbered(99, 20), 1210)
+      a.kcp.flush(1210)
+      const next = nc ? [inFlight] : []
+      t.same(a.takePackets().flatMap(numbersOf), isRepeated ? [...again, ...next] : next, `${inFlight} in flight`)
+      a.kcp.flush(1220)
+      t.same(a.takePackets(), [], 'once')
+    }
   },
 )
 

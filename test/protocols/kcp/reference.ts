@@ -26,6 +26,8 @@ export type ReferenceSegment = {
   resendts: number
   rto: number
   fastack: number
+  /** It travelled again and is to be written once more. */
+  again?: boolean
   xmit: number
   data: Uint8Array
 }
@@ -87,6 +89,8 @@ export class ReferenceKcp {
   rtoGrowthMax = Infinity
   timeoutForgetsFastack = false
   overtakenIsDueEarly = false
+  /** Segments in flight up to which what travels again is written once more by the next flush. */
+  repeatMax = -1
   snd_queue: ReferenceSegment[] = []
   rcv_queue: ReferenceSegment[] = []
   snd_buf: ReferenceSegment[] = []
@@ -372,6 +376,7 @@ export class ReferenceKcp {
     const rtomin = this.nodelay === 0 ? this.rx_rto >> 3 : 0
     let change = false
     let lost = false
+    const isThin = u32(this.snd_nxt - this.snd_una) <= this.repeatMax
     for (const segment of this.snd_buf) {
       let needsend = false
       if (segment.xmit === 0) {
@@ -398,8 +403,15 @@ export class ReferenceKcp {
         if (this.overtakenIsDueEarly) segment.rto = this.rx_rto
         segment.resendts = u32(current + segment.rto)
         change = true
+      } else if (segment.again) {
+        segment.again = false
+        segment.ts = current
+        segment.wnd = wnd
+        segment.una = this.rcv_nxt
+        this.#emit(segment)
       }
       if (needsend) {
+        segment.again = isThin && segment.xmit > 1
         segment.ts = current
         segment.wnd = wnd
         segment.una = this.rcv_nxt
