@@ -44,10 +44,10 @@ const paced = (rate: number, linkFlushDelayMs: number, bars: Bar[]): Cell => ({
   bars,
 })
 
-/** At half the rate that the slower one can do. */
+/** At half the rate that the slower one can do; more rounds than others, since a percentile of a moment says little. */
 const latencyOf = (clients: number): Cell => ({
   scenario: 'latency',
-  given: { clients },
+  given: { clients, seconds: 3, rounds: 5 },
   bars: [{ of: 'addedP99Us', against: 'haproxy', bar: 1.5 }],
 })
 
