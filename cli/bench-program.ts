@@ -58,7 +58,7 @@ export function addBench(program: Command, add: Add, does: Does): void {
     )
     .option(
       '--target <addresses>',
-      'of a gateway that runs already, for mixed, churn and files: tcp://host:port,...',
+      'of a gateway that runs already, for the echoes, mixed, churn, soak and files: tcp://host:port,...',
       readList,
     )
     .option(

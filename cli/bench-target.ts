@@ -1,9 +1,18 @@
 // What `skewer bench --target` is told of a gateway that runs already.
 import process from 'node:process'
-import type { Target } from '../bench/options.ts'
+import { planNames, type Target } from '../bench/options.ts'
 import { transportOfAddress } from '../bench/play/ground.ts'
-import type { Plan } from '../bench/play/plan.ts'
+import type { Plan, PlanTransport } from '../bench/play/plan.ts'
 import { Failure, exitCode } from './failure.ts'
+
+/** What the addresses of an echo have to lead over; `noise`: tcp:// with a key. */
+const echoTransports: Record<string, PlanTransport> = {
+  'tcp-echo': 'tcp',
+  'ws-echo': 'websocket',
+  'tls-echo': 'tls',
+  'noise-echo': 'noise',
+  'kcp-echo': 'kcp',
+}
 
 export type TargetFlags = {
   target?: string[]
@@ -14,7 +23,7 @@ export type TargetFlags = {
 }
 
 /** @throws Failure where an address is none, or something is said of a target that there is not */
-export function readTarget(flags: TargetFlags, plan: Plan | undefined): Target | undefined {
+export function readTarget(scenario: string, flags: TargetFlags, plan: Plan | undefined): Target | undefined {
   const { target, token = 'bench-{n}', service = 'echo', routePrefix = service, admin } = flags
   if (target === undefined) {
     const others = (['token', 'service', 'routePrefix', 'admin'] as const).filter((name) => flags[name] !== undefined)
@@ -22,11 +31,20 @@ export function readTarget(flags: TargetFlags, plan: Plan | undefined): Target |
     if (options.length > 0) throw new Failure(`${options.join(', ')}: only with --target`, exitCode.usage)
     return undefined
   }
-  if (plan === undefined) {
-    throw new Failure('--target is played against by mixed, churn and files of your own', exitCode.usage)
+  const transport = echoTransports[scenario]
+  if (plan === undefined && transport === undefined) {
+    const names = [...planNames, ...Object.keys(echoTransports)].join(', ')
+    throw new Failure(
+      `--target is for ${names} and files of your own; ${scenario} needs a gateway of its own`,
+      exitCode.usage,
+    )
   }
   if (target.length === 0) throw new Failure('--target names no address', exitCode.usage)
   for (const address of target) checkAddress(address)
+  const stranger = target.find((address) => plan === undefined && transportOfAddress(address) !== transport)
+  if (stranger !== undefined) {
+    throw new Failure(`${scenario} goes over ${transport}, ${stranger} does not`, exitCode.usage)
+  }
   if (admin !== undefined && !URL.canParse(admin)) throw new Failure(`--admin ${admin} is no address`, exitCode.usage)
   return {
     addresses: target,

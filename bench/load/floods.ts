@@ -51,7 +51,7 @@ export class LaneFlood extends Flood {
 
   constructor(open: OpenStream, port: number, name: string, payloadBytes: number, manners: Manners) {
     super()
-    this.#connect = (events) => new LaneClient(open, port, name, payloadBytes, events, name, manners)
+    this.#connect = (events) => new LaneClient(open, port, name, payloadBytes, events, {}, manners)
     this.#client = this.#open()
   }
 

@@ -22,6 +22,7 @@ import {
   KIND_MASK,
   LaneFrame,
   laneKind,
+  readLaneBody,
   readLaneHeader,
   writeAck,
   writeOneway,
@@ -44,11 +45,13 @@ const PUBLISHED_FIELDS = 3
 const NO_BYTES = new Uint8Array(0)
 const encoder = new TextEncoder()
 
+/** Which actor it talks to, and what it shows; what is left out is of the run's own echo. */
+export type LaneSeat = { key?: string; token?: string; service?: string; route?: string }
+
 export class LaneClient implements LoadClient {
   leftOut = 0
   readonly #manners: Manners
-  readonly #name: string
-  readonly #key: string
+  readonly #seat: Required<LaneSeat>
   readonly #events: LoadEvents
   readonly #stream: Stream
   readonly #payload: Uint8Array
@@ -72,19 +75,17 @@ export class LaneClient implements LoadClient {
   #pingDueAt = Infinity
   #heartbeatMs = Infinity
 
-  /** `key`: of the actor; its own unless given. */
   constructor(
     open: OpenStream,
     port: number,
     name: string,
     payloadBytes: number,
     events: LoadEvents,
-    key: string = name,
+    { key = name, token = name, service = 'echo', route = 'echo.say' }: LaneSeat = {},
     manners: Manners = 'honest',
   ) {
     this.#manners = manners
-    this.#name = name
-    this.#key = key
+    this.#seat = { key, token, service, route }
     this.#events = events
     this.#payload = new Uint8Array(payloadBytes)
     this.#stream = open(port, {
@@ -178,6 +179,9 @@ export class LaneClient implements LoadClient {
       this.#refused = Math.min(this.#refused, this.#sent - this.#acked)
     } else if (lane.kind === laneKind.reject && this.#manners !== 'honest') {
       this.#refused++
+    } else if (lane.kind === laneKind.reject) {
+      const why = readLaneBody(lane) ? codeName(lane.code) : 'no reason'
+      this.#fail(`a message was refused (${why}): what is allowed to a client is below this load`)
     } else {
       this.#fail(`a lane frame of kind ${lane.kind} was not expected`)
     }
@@ -203,7 +207,7 @@ export class LaneClient implements LoadClient {
     const w = this.#writer
     switch (kind) {
       case clientKind.hello:
-        writeLogin(w, { version: PROTOCOL_VERSION, token: encoder.encode(this.#name), agent: 'skewer-bench' })
+        writeLogin(w, { version: PROTOCOL_VERSION, token: encoder.encode(this.#seat.token), agent: 'skewer-bench' })
         break
       case clientKind.welcome: {
         const welcome = readWelcome(r)!
@@ -217,7 +221,7 @@ export class LaneClient implements LoadClient {
         this.#windowBytes = attached.windowBytes
         this.#isAttached = true
         this.#pingDueAt = performance.now() + this.#heartbeatMs
-        writeRoute(w, clientKind.route, ROUTE, 'echo.say')
+        writeRoute(w, clientKind.route, ROUTE, this.#seat.route)
         this.#events.ready(this)
         break
       }
@@ -249,7 +253,7 @@ export class LaneClient implements LoadClient {
   #attach(ticketGeneration: number): void {
     const end = crypto.getRandomValues(new BigUint64Array(1))[0]
     const counters = { end, life: 0n, received: 0, settled: 0, acked: 0, sent: 0 }
-    const where = { alias: ALIAS, epoch: EPOCH, ticketGeneration, service: 'echo', key: this.#key }
+    const where = { alias: ALIAS, epoch: EPOCH, ticketGeneration, service: this.#seat.service, key: this.#seat.key }
     writeAttach(this.#writer, { ...where, ...counters, pin: NO_BYTES, groups: [] })
   }
 

@@ -4,10 +4,9 @@ import type { ExtraListener, GatewayProcess } from '../gateway-process.ts'
 import { type Usage, usageOf } from '../process-usage.ts'
 import { type Stage, startEchoHost, startGateway } from '../stage.ts'
 import type { BenchOptions, Target } from '../options.ts'
+import { adminUsage } from '../admin-usage.ts'
 import type { Place } from './crowd.ts'
 import { type Plan, type PlanTransport, planTransports } from './plan.ts'
-
-const ADMIN_MS = 5000
 
 export type Ground = {
   place: Omit<Place, 'at' | 'of'>
@@ -71,30 +70,4 @@ export function transportOfAddress(address: string): PlanTransport {
   if (protocol === 'tls:') return 'tls'
   if (protocol === 'ws:' || protocol === 'wss:') return 'websocket'
   throw new Error(`${address}: players come by tcp://, tls://, ws://, wss:// or kcp://`)
-}
-
-/** What a gateway says of itself at `/metrics`. */
-async function adminUsage({ url, token }: NonNullable<Target['admin']>): Promise<Usage> {
-  const headers: Record<string, string> = token === undefined ? {} : { authorization: `Bearer ${token}` }
-  const signal = AbortSignal.timeout(ADMIN_MS)
-  const answer = await fetch(new URL('/metrics', url), { headers, signal }).catch((error: Error) => {
-    throw new Error(
-      `${url} cannot be asked for CPU time and memory: ${(error.cause as Error)?.message ?? error.message}`,
-    )
-  })
-  if (!answer.ok) throw new Error(`${url} answered ${answer.status} when it was asked for CPU time and memory`)
-  return usageIn(await answer.text())
-}
-
-/** @throws Error where the text is not of a gateway */
-export function usageIn(metrics: string): Usage {
-  const figure = (name: string): number => {
-    const line = metrics.split('\n').find((text) => text.startsWith(`${name} `))
-    if (line === undefined) throw new Error(`there is no ${name} among the metrics: is it a skewer's admin port?`)
-    return Number(line.slice(name.length + 1))
-  }
-  return {
-    cpuUs: figure('skewer_cpu_seconds_total') * 1e6,
-    rssBytes: figure('skewer_memory_bytes{kind="resident"}'),
-  }
 }

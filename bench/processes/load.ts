@@ -13,6 +13,7 @@ import { Pace } from '../load/pace.ts'
 import { RawClient } from '../load/raw-client.ts'
 import { kcpOpener } from '../load/kcp-stream.ts'
 import {
+  addressOpener,
   noiseOpener,
   openDatagrams,
   type OpenStream,
@@ -36,6 +37,8 @@ export type LoadPlan = {
   port: number
   /** Of Noise and KCP: the gateway's public key, in base64url. */
   gatewayKey?: string
+  /** A gateway that runs already, instead of the port; clients are shared out among its addresses. */
+  elsewhere?: { addresses: string[]; token: string; service: string; route: string }
   /** Key of the one actor that all attach to; each has one of its own unless given. */
   actor?: string
   clients: number
@@ -97,14 +100,18 @@ const events: LoadEvents = {
   },
 }
 
-function open(i: number, { speaks, over, port, payloadBytes, gatewayKey, actor }: LoadPlan): LoadClient {
+function open(i: number, { speaks, over, port, payloadBytes, gatewayKey, actor, elsewhere }: LoadPlan): LoadClient {
   if (isGameServer(speaks)) return new GameClient(dialectOf(speaks), port, payloadBytes, events)
   const stream = openerOf(over, gatewayKey)
   const name = `c${process.pid}-${i}`
   if (speaks === 'http') return new HttpClient(stream, port, name, payloadBytes, events)
   if (over === 'datagrams') return new DatagramClient(stream, port, payloadBytes, events)
   if (speaks === 'raw') return new RawClient(stream, port, payloadBytes, events)
-  return new LaneClient(stream, port, name, payloadBytes, events, actor)
+  if (elsewhere === undefined) return new LaneClient(stream, port, name, payloadBytes, events, { key: actor })
+  const { addresses, service, route } = elsewhere
+  const token = elsewhere.token.replaceAll('{n}', `${process.pid}-${i}`)
+  const opener = addressOpener(addresses[i % addresses.length])
+  return new LaneClient(opener, port, token, payloadBytes, events, { service, route })
 }
 
 function openerOf(over: Over, gatewayKey = ''): OpenStream {

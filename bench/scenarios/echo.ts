@@ -10,6 +10,7 @@ import type { Echo, PlainEchoStarted, ToPlainEcho } from '../processes/plain-ech
 import type { Limit, Round } from '../report.ts'
 import { cpuUsPerMessage, perSecond } from '../report.ts'
 import { type ProxyStyle, startProxy } from '../rival-process.ts'
+import { echoElsewhere } from './echo-elsewhere.ts'
 import { type Outcome, type Scenario, type Stage, startEchoHost, startGateway } from '../stage.ts'
 
 const START_MS = 30_000
@@ -72,6 +73,7 @@ export const push: Scenario = (stage, options) => run(stage, options, ways.tcp, 
 export const broadcast: Scenario = (stage, options) => run(stage, options, ways[options.over], 'broadcast')
 
 async function run(stage: Stage, options: BenchOptions, way: Way, does: Does): Promise<Outcome> {
+  if (options.target) return echoElsewhere(stage, options, options.target)
   const targets = await targetsOf(stage, options, way, does)
   const rounds = await roundsOf(targets, options.rounds, async (target, i) => {
     const round = await measure(stage, options, target, does)

@@ -32,12 +32,15 @@ const notOfPlans = ['depth', 'payload', 'rate', 'warmup', 'against', 'over'] as 
 export async function bench(scenario: string, flags: BenchFlags): Promise<number> {
   const plan = planOf(scenario, flags)
   const { payload, warmup, linkFlushDelay, json, html, ...rest } = flags
-  const target = readTarget(flags, plan)
+  const target = readTarget(scenario, flags, plan)
   const rivals = rivalsOf[scenario as ScenarioName] ?? []
   const strangers = (flags.against ?? []).filter((name) => !rivals.includes(name))
   if (strangers.length > 0) {
     const whom = rivals.length === 0 ? 'nobody' : rivals.join(', ')
     throw new Failure(`${scenario} can be compared with ${whom}, not with ${strangers.join(', ')}`, exitCode.usage)
+  }
+  if (target !== undefined && flags.against !== undefined) {
+    throw new Failure("--against is beside a gateway of the run's own, not beside --target", exitCode.usage)
   }
   const given = { ...rest, payloadBytes: payload, warmupSeconds: warmup, linkFlushDelayMs: linkFlushDelay, target }
   if (plan !== undefined) given.rounds ??= 1
@@ -77,6 +80,7 @@ function writePage(file: string, report: Report): void {
   const words = process.argv
     .slice(2)
     .filter((word, i, all) => word !== '--json' && word !== '--html' && all[i - 1] !== '--html')
+    .map((word, i, all) => (all[i - 1] === '--token' ? '...' : word.replace(/^(--token=).*/, '$1...')))
   fs.writeFileSync(file, htmlReport(report, `skewer ${words.join(' ')}`))
   say(`the report is in ${file}`)
 }

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { lengthMs, momentOf, type Plan, planShare, scaledPlan, transportOfSeat } from '../../bench/play/plan.ts'
-import { usageIn } from '../../bench/play/ground.ts'
+import { usageIn } from '../../bench/admin-usage.ts'
 
 const phase = (name: string, forMs: number, clients: number, more = {}) => {
   return { name, forMs, clients, isRamp: false, pace: 1, cuts: 0, ...more }

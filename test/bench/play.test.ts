@@ -105,6 +105,18 @@ t.test('a gateway that runs already is played with by its addresses, its service
   t.ok(told.subjects[0].figures.chat > 50 && told.subjects[0].cpuUsPerMessage! > 0)
   t.equal((await report(t, args)).subjects[0].cpuUsPerMessage, null, 'nobody tells without the admin port')
 
+  const echo = ['tcp-echo', '--clients', '5', '--rate', '500', '--depth', '50', '--json']
+  const short = ['--seconds', '1', '--rounds', '1', '--warmup', '0']
+  const place = ['--target', target, '--service', 'arena', '--route-prefix', 'game']
+  const echoed = await skewer(['bench', ...echo, ...short, ...place, '--admin', admin, '--token', 'secret-{n}'])
+  t.equal(echoed.code, 0, echoed.stderr)
+  t.notMatch(echoed.stdout, /secret-/, 'what clients show is not in the report')
+  const [{ messages, cpuUsPerMessage, rssBytes }] = (JSON.parse(echoed.stdout) as Report).subjects
+  t.ok(messages > 100 && cpuUsPerMessage! > 0 && rssBytes! > 1e6)
+
+  const flood = ['bench', 'tcp-echo', '--clients', '1', '--depth', '100', '--seconds', '20', '--rounds', '1']
+  t.match((await skewer([...flood, ...place])).stderr, /a message was refused \(rate_limited\): what is allowed/)
+
   const bad = async (...args: string[]) => (await skewer(['bench', day, ...args])).stderr
   t.match(await bad('--target', target, '--service', 'areena'), /no_service/)
   t.match(await bad('--target', target, '--service', 'arena'), /arena.say was refused: no_route; the host must answer/)
@@ -138,7 +150,10 @@ t.test('wrong usage is told before anything is started', async (t) => {
     await bad('mixed', '--target', 'tcp://127.0.0.1:1'),
     /over websocket, kcp too; --target has addresses for tcp only/,
   )
-  t.match(await bad('storm', '--target', 'tcp://127.0.0.1:1'), /played against by mixed, churn and files/)
+  const against = ['--target', 'tcp://127.0.0.1:1', '--against', 'raw']
+  t.match(await bad('tcp-echo', ...against), /not beside --target/)
+  t.match(await bad('storm', '--target', 'tcp://127.0.0.1:1'), /storm needs a gateway of its own/)
+  t.match(await bad('ws-echo', '--target', 'tcp://127.0.0.1:1'), /ws-echo goes over websocket, tcp:.* does not/)
 })
 
 t.test('Ctrl-C in the middle leaves neither processes nor files', needsProc, async (t) => {
