@@ -116,7 +116,10 @@ t.test('A11: what a session may not attach to is refused', async (t) => {
   }
   t.equal(refused({ service: 'shop' }), code.no_service)
   t.equal(refused({ service: 'chat', key: 'bob', epoch: 2 }), code.not_allowed)
-  t.equal(refused({ pin: bytes('nonsense'), epoch: 3 }), code.not_allowed)
+  const nonsense = world.sealer.seal('pin', bytes('nonsense'))
+  t.equal(refused({ pin: nonsense, epoch: 3 }), code.not_allowed)
+  nonsense[0]++
+  t.equal(refused({ pin: nonsense, epoch: 4 }), code.ticket_key_unknown, 'T3: the key may come')
   c.attach({ alias: 255 })
   t.equal(c.carrier.closedWith, undefined)
   c.attach({ alias: 256 })

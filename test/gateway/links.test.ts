@@ -163,6 +163,29 @@ t.test('a draining host gets no new actors, but the channels pinned to it', asyn
   t.equal(world.event('host_draining').length, 1)
 })
 
+t.test('a host that drained and comes back gets new actors again', async (t) => {
+  const world = new World()
+  const host = world.host('h1')
+  writeClose(host.w, linkKind.drain, { code: code.going_away, retryMs: 1000, text: '' })
+  host.send()
+  t.equal(world.gateway.hostTable.choose('arena', 'k'), undefined)
+  host.carrier.events!.closed(world.now)
+  world.host('h1', 2n, 1)
+  t.equal(world.gateway.hostTable.choose('arena', 'k')?.name, 'h1')
+})
+
+t.test(
+  'P3: a host that was never met is waited for only as long as a gateway that has just started cannot know',
+  async (t) => {
+    const world = new World()
+    const { hostTable, times } = world.gateway
+    t.equal(hostTable.named('unmet', world.now)?.name, 'unmet')
+    world.pass(times.goneAfterMs)
+    t.equal(hostTable.named('unmet', world.now), undefined)
+    t.equal(hostTable.named('another', world.now), undefined)
+  },
+)
+
 t.test('P3: GOODBYE detaches at once and gives the pins up', async (t) => {
   const world = new World({ hosts: [hostSettings('h1'), hostSettings('h2')] })
   const hosts = [world.host('h1'), world.host('h2')]

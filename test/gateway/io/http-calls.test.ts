@@ -165,6 +165,24 @@ t.test('browsers are told what the configuration allows their page', async (t) =
   t.match(call.headers, { 'access-control-allow-origin': 'https://Play.example' })
   const refused = await ask(port, '/call/arena.echo', undefined, { headers: { origin: 'https://play.example' } })
   t.match(refused, { status: 401, headers: { 'access-control-allow-origin': 'https://play.example' } })
+  const anybody = await httpGateway(t, echo, (s) => {
+    for (const { http } of s.listeners) if (http !== undefined) http.corsOrigins = ['*']
+  })
+  const headers = { origin: 'https://any.example' }
+  t.match(await ask(anybody.port, '/call/arena.echo', 'ana', { headers }), {
+    headers: { 'access-control-allow-origin': '*' },
+  })
+})
+
+t.test('what cannot be read is not answered where that would be taken for the answer to a call', async (t) => {
+  const open: (() => void)[] = []
+  const { port } = await httpGateway(t, {
+    'arena.wait': () => new Promise<string>((resolve) => open.push(() => resolve('done'))),
+  })
+  const call = 'POST /call/arena.wait HTTP/1.1\r\nHost:x\r\nAuthorization: Bearer ana\r\nContent-Length: 0\r\n\r\n'
+  const got = rawAnswer(port, `${call}no request at all\r\n\r\n`)
+  t.notMatch(await got, /^HTTP\/1.1 4/)
+  for (const each of open) each()
 })
 
 t.test('methods, health and paths', async (t) => {

@@ -34,6 +34,24 @@ const connected = (options: tls.ConnectionOptions) =>
     socket.once('secureConnect', () => resolve(socket)).once('error', reject)
   })
 
+t.test('a PROXY header before TLS names the client behind it', async (t) => {
+  const pair = certificate(scratchFolder(t), 'gateway')
+  const settings = testSettings(t, '127.0.0.1:1', (s) => {
+    for (const listener of s.listeners) {
+      Object.assign(listener, { security: 'tls', tls: pair, proxyProtocol: ['127.0.0.0/8'] })
+    }
+  })
+  const running = await started(t, settings)
+  const beneath = net.connect(portOf(running, 'tcp'), '127.0.0.1')
+  t.teardown(() => beneath.destroy())
+  await new Promise((resolve) => beneath.once('connect', resolve))
+  beneath.write('PROXY TCP4 203.0.113.9 198.51.100.7 40000 7777\r\n')
+  await connected({ socket: beneath, ca: fs.readFileSync(pair.certFile) })
+  await eventually(() => running.gateway.connections.size === 1, 'the connection')
+  const [{ outlet }] = running.gateway.connections
+  t.equal(outlet.carrier.address, '203.0.113.9')
+})
+
 t.test('messages go over TLS and over a secure WebSocket', async (t) => {
   const host = new ScriptedHost({ name: 'local' })
   t.teardown(() => host.close())
