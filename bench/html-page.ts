@@ -47,11 +47,13 @@ function draw(place) {
   if (place.firstChild) return
   const { x, y, data, series } = charts[place.dataset.chart]
   const labels = x.labels
+  const width = Math.min(1000, place.clientWidth)
+  const every = labels ? Math.ceil(labels.length * 64 / width) : 1
   new uPlot({
-    width: Math.min(1000, place.clientWidth), height: 320,
+    width, height: 320,
     scales: { x: { time: false }, y: y.log ? { distr: 3 } : { range: (u, min, max) => [0, (max || 1) * 1.1] } },
     axes: [
-      { values: (u, splits) => splits.map((v) => labels ? (labels[v] ?? '') : v), splits: labels ? () => labels.map((_, k) => k) : undefined },
+      { values: (u, splits) => splits.map((v) => labels ? (labels[v] ?? '') : v), splits: labels ? () => labels.map((_, k) => k).filter((k) => k % every === 0) : undefined },
       { size: 80, values: (u, splits) => splits.map((v) => v == null ? '' : spell[y.unit](v)) },
     ],
     series: [{ label: x.label, value: (u, v) => v == null ? '' : labels ? labels[v] : v }, ...series.map((s) => ({ ...s, width: 2, points: { show: y.points } }))],

@@ -81,7 +81,7 @@ export function addBench(program: Command, add: Add, does: Does): void {
   add(
     bench,
     'all',
-    'run every bar of docs/performance.md, with --seconds, --rounds, --warmup and --html: a quarter of an hour',
+    'run every bar of docs/performance.md, with --seconds, --rounds, --warmup and --html: twenty minutes',
   )
     .option('--only <text>', 'scenarios with this in their name')
     .action(does(async (flags) => (await import('./commands/bench.ts')).all({ ...bench.opts(), ...flags })))

@@ -152,7 +152,10 @@ export async function all({ seconds = 2, rounds = 3, warmup = 1, only = '', json
     // After each run, since a later one may be interrupted.
     if (html !== undefined) writeBars(html, runs, { seconds, rounds, warmup })
   }
-  if (html !== undefined) say(`the report is in ${html}`)
+  if (html !== undefined) {
+    writeBars(html, runs, { seconds, rounds, warmup })
+    say(`the report is in ${html}`)
+  }
   const rows: BarRow[] = runs.flatMap((run) => run.rows)
   if (json) printJson(rows)
   else process.stdout.write(`${tableOf(rows)}\n`)
@@ -163,7 +166,12 @@ const idOf = ({ scenario, given }: Cell): string => JSON.stringify([scenario, gi
 
 function writeBars(file: string, runs: readonly BarRun[], given: Record<string, number>): void {
   const before = fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : ''
-  const inOrder = merged(before, runs, cells.map(idOf))
+  const kept = merged(before, runs, cells.map(idOf))
+  // Also those of before are held against the bars of today.
+  const inOrder = kept.map((run) => ({
+    ...run,
+    rows: rowsOf(cells.find((cell) => idOf(cell) === run.id)!, run.report),
+  }))
   const options = Object.entries(given).map(([name, value]) => `--${name} ${value}`)
   fs.writeFileSync(file, htmlBars(inOrder, `skewer bench all ${options.join(' ')}`))
 }
