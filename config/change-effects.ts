@@ -119,6 +119,12 @@ export const effectRows: readonly Row[] = [
     effect: 'the next message, also of sessions that are there',
   },
   {
+    keys: '`listeners[].limits`',
+    pattern: /^listeners\[[^\]]*\]\.limits\b/,
+    touches: 'newcomers',
+    effect: 'new connections; those that are there go on',
+  },
+  {
     keys: '`listeners[].proxyProtocol`, `forwarded`',
     pattern: /^listeners\[[^\]]*\]\.(proxyProtocol|forwarded)\b/,
     touches: 'newcomers',

@@ -52,6 +52,10 @@ function checkListeners({ config, settings, complain }: Checked): void {
         'key',
       )
     }
+    if (listener.http !== undefined && listener.limits?.handshakesMax !== undefined) {
+      const what = 'means nothing where requests over HTTP are answered: these have no handshake'
+      complain(['listeners', i, 'limits', 'handshakesMax'], { what }, 'key')
+    }
     if (config.listeners[i].http !== undefined && listener.transport !== 'websocket' && listener.transport !== 'http') {
       complain(['listeners', i, 'http'], { what: `means nothing for transport ${listener.transport}` }, 'key')
     }

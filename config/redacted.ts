@@ -89,6 +89,7 @@ function listenerConfig(listener: ListenerSettings): PlainConfig {
     ...{ name, transport, host, port, security, tls: tls && present(tls), ...web, kcp: lane, http, policies },
     proxyProtocol,
     forwarded,
+    limits: listener.limits && present({ ...listener.limits }),
   })
 }
 

@@ -72,6 +72,7 @@ function listenerSettings(listener: Config['listeners'][number], file: FileOf): 
     policies: policySet(listener.policies, file),
     proxyProtocol: listener.proxyProtocol?.from,
     forwarded: listener.forwarded?.from,
+    limits: listener.limits,
   }
 }
 

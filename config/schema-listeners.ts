@@ -50,6 +50,19 @@ export const listener = z.strictObject({
     })
     .optional(),
   policies: listenerPolicies.optional(),
+  limits: z
+    .strictObject({
+      connectionsMax: count('Connections open here at the same time.', 1, 10_000_000).optional(),
+      handshakesMax: count(
+        'Those of them that have not logged in. Not where requests over HTTP are answered: these have no handshake.',
+        1,
+        10_000_000,
+      ).optional(),
+    })
+    .meta({
+      description: 'How many may come by this listener, beside `limits.connectionsMax` for all. Default: any number.',
+    })
+    .optional(),
   proxyProtocol: proxyProtocol.optional(),
   forwarded: forwarded.optional(),
 })

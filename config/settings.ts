@@ -35,6 +35,8 @@ export type ListenerSettings = {
   /** HTTP: how requests are answered; absent on a WebSocket listener that answers none. */
   http?: HttpSettings
   policies?: PolicySet
+  /** Beside `limits.connectionsMax`, which all listeners share; absent: no limit. */
+  limits?: { connectionsMax?: number; handshakesMax?: number }
 }
 
 export type HttpSettings = {

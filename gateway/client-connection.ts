@@ -274,6 +274,7 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
   /** The handshake has succeeded: frames may be of full size, and the heartbeat counts. */
   opened(now: number): void {
     this.state = clientState.open
+    if (this.entrance?.places !== undefined) this.entrance.places.loggedIn++
     this.#splitter.frameBytesMax = this.#gateway.limits.frameBytesMax
     this.#heartbeatMs = this.#gateway.times.heartbeatMs
     this.#gateway.deadlines.set(this.#alive, now + 2 * this.#heartbeatMs)
@@ -365,6 +366,7 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
 
   #end(why: number): void {
     if (this.state === clientState.closed) return
+    if (this.state === clientState.open && this.entrance?.places !== undefined) this.entrance.places.loggedIn--
     this.state = clientState.closed
     const gateway = this.#gateway
     gateway.deadlines.clear(this.#alive)

@@ -46,6 +46,8 @@ export interface CarrierEvents {
 /** Where clients come in: a listener, which may be taken away while they are there. */
 export interface Entrance {
   readonly settings: ListenerSettings
+  /** Where those are counted that have logged in. */
+  readonly places?: { loggedIn: number }
 }
 
 export type LoginResult =

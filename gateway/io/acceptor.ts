@@ -7,6 +7,7 @@ import type { ListenerSettings } from '../../config/settings.ts'
 import { addressOf } from './client-address.ts'
 import type { Doorkeeper } from './doorkeeper.ts'
 import type { IoCounters } from './io-counters.ts'
+import type { ListenerPlaces } from './listener-places.ts'
 import { Networks } from './networks.ts'
 import { greetProxy } from './proxy-greeting.ts'
 import { note, notesOf } from './socket-notes.ts'
@@ -50,6 +51,7 @@ export type AcceptorHome = {
 export type AcceptorOptions = {
   settings: ListenerSettings
   home: AcceptorHome
+  places: ListenerPlaces
   /** Accepted sockets are not read before somebody has taken them. */
   pauseOnConnect: boolean
   /** Called with each socket let in; whoever gets it calls `releaseOf(socket)` once, when it is closed. */
@@ -74,8 +76,10 @@ export class Acceptor {
     this.#server.on('connection', (socket) => this.#arrived(socket))
   }
 
-  /** Takes other proxies, for new connections. */
-  configure({ proxyProtocol, forwarded }: ListenerSettings): void {
+  /** Takes other proxies and limits, for new connections. */
+  configure(settings: ListenerSettings): void {
+    const { proxyProtocol, forwarded } = settings
+    this.#options.places.configure(settings)
     this.#proxies = proxyProtocol && new Networks(proxyProtocol)
     this.#forwarders = forwarded && new Networks(forwarded)
   }
@@ -87,17 +91,31 @@ export class Acceptor {
 
   /** What calls back the place of a socket that was let in. */
   releaseOf(socket: net.Socket): () => void {
-    return notesOf(socket)?.release ?? this.#options.home.budget.release
+    return notesOf(socket)?.release ?? this.#release
+  }
+
+  /** A place of the listener, and one of all. */
+  #take(): boolean {
+    const { places, home } = this.#options
+    if (!places.take()) return false
+    if (home.budget.take()) return true
+    places.release()
+    return false
+  }
+
+  readonly #release = (): void => {
+    this.#options.places.release()
+    this.#options.home.budget.release()
   }
 
   #arrived(socket: net.Socket): void {
     const { home } = this.#options
-    if (!home.budget.take()) {
+    if (!this.#take()) {
       socket.destroy()
     } else if (this.#proxies?.has(addressOf(socket))) {
-      socket.once('close', home.budget.release)
+      socket.once('close', this.#release)
       greetProxy(socket, home.handshakeMs, home.budget.counters, () => {
-        socket.off('close', home.budget.release)
+        socket.off('close', this.#release)
         this.#admit(socket)
       })
     } else {
@@ -107,17 +125,17 @@ export class Acceptor {
 
   #admit(socket: net.Socket): void {
     const { home, settings, accepted } = this.#options
-    const { doorkeeper, budget } = home
+    const { doorkeeper } = home
     const address = addressOf(socket)
     if (!this.#forwarders?.has(address)) {
       if (!doorkeeper.enter(address, settings.name, home.now())) {
         socket.destroy()
-        budget.release()
+        this.#release()
         return
       }
       if (doorkeeper.isCounting) {
         const release = () => {
-          budget.release()
+          this.#release()
           doorkeeper.left(address)
         }
         note(socket, { release })

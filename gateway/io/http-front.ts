@@ -8,12 +8,14 @@ import { Acceptor } from './acceptor.ts'
 import { HttpDoor } from './http-door.ts'
 import { type HttpTimes, httpServer, setTimes } from './http-server.ts'
 import type { Released } from './lean-connection.ts'
+import type { ListenerPlaces } from './listener-places.ts'
 import type { ListenerHome } from './tcp-listener.ts'
 import { TlsTerminator } from './tls-terminator.ts'
 import { noticeOtherSecurity } from './wrong-security.ts'
 
 /** What a listener makes of that. */
 export interface HttpFrontOwner extends Entrance {
+  readonly places: ListenerPlaces
   /** How long requests may take, by these settings. */
   times(settings: ListenerSettings): HttpTimes
   /** A socket that not only calls come from is about to be given to node:http. */
@@ -48,6 +50,7 @@ export class HttpFront {
     this.acceptor = new Acceptor({
       settings,
       home,
+      places: owner.places,
       pauseOnConnect: false,
       accepted: (socket) => {
         const released = this.acceptor.releaseOf(socket)

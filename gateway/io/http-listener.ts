@@ -4,15 +4,18 @@ import type http from 'node:http'
 import type { ListenerSettings } from '../../config/settings.ts'
 import { HttpFront, type HttpFrontOwner } from './http-front.ts'
 import type { HttpTimes } from './http-server.ts'
+import { ListenerPlaces } from './listener-places.ts'
 import type { Listener, ListenerHome } from './tcp-listener.ts'
 import { pathOf } from './websocket-handshake.ts'
 
 export class HttpListener implements Listener, HttpFrontOwner {
   settings: ListenerSettings
+  readonly places: ListenerPlaces
   readonly #front: HttpFront
 
   constructor(settings: ListenerSettings, home: ListenerHome) {
     this.settings = settings
+    this.places = new ListenerPlaces(settings, home.budget.counters)
     this.#front = new HttpFront(this, home)
   }
 

@@ -14,6 +14,9 @@ export class IoCounters {
   socketsOpen = 0
   /** Connections refused because `connectionsMax` were open. */
   connectionsRefused = 0
+  /** The same by the limits of one listener. */
+  listenerConnectionsRefused = 0
+  listenerHandshakesRefused = 0
   /** accept(2) failed; libuv hides the case that no file descriptors are left. */
   acceptErrors = 0
   tlsHandshakesFailed = 0

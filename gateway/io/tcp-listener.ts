@@ -3,6 +3,7 @@ import type { LimitSettings, ListenerSettings } from '../../config/settings.ts'
 import type { Carrier, CarrierEvents, Entrance, GatewayEvent } from '../seams.ts'
 import { Acceptor, type AcceptorHome } from './acceptor.ts'
 import type { HttpHome } from './http-door.ts'
+import { ListenerPlaces } from './listener-places.ts'
 import type { Loop } from './loop.ts'
 import type { NoiseIdentity } from './noise-identity.ts'
 import { NoiseTerminator } from './noise-terminator.ts'
@@ -45,6 +46,7 @@ export interface Listener extends Entrance {
 
 export class TcpListener implements Listener {
   settings: ListenerSettings
+  readonly places: ListenerPlaces
   readonly #home: ListenerHome
   readonly #acceptor: Acceptor
   readonly #tls: TlsTerminator | undefined
@@ -52,6 +54,7 @@ export class TcpListener implements Listener {
 
   constructor(settings: ListenerSettings, home: ListenerHome) {
     this.settings = settings
+    this.places = new ListenerPlaces(settings, home.budget.counters)
     this.#home = home
     const tls =
       settings.security === 'tls'
@@ -64,6 +67,7 @@ export class TcpListener implements Listener {
     this.#acceptor = new Acceptor({
       settings,
       home,
+      places: this.places,
       pauseOnConnect: tls === undefined,
       accepted: (socket) => {
         const released = this.#acceptor.releaseOf(socket)

@@ -11,6 +11,7 @@ import type { DatagramEnvironment, KcpCarriers } from '../kcp-carriers.ts'
 import { PlainKcp } from '../plain-kcp.ts'
 import { SealedKcp, type SealedOptions } from '../sealed-kcp.ts'
 import type { Carrier, CarrierEvents } from '../seams.ts'
+import { ListenerPlaces } from './listener-places.ts'
 import type { Machine } from './loop.ts'
 import type { Listener, ListenerHome } from './tcp-listener.ts'
 import { UdpSocket } from './udp-socket.ts'
@@ -28,6 +29,7 @@ type Conversations = {
 
 export class UdpListener implements Listener, Machine, DatagramEnvironment {
   settings: ListenerSettings
+  readonly places: ListenerPlaces
   readonly #home: ListenerHome
   readonly #conversations: Conversations
   #socket: UdpSocket | undefined
@@ -36,6 +38,7 @@ export class UdpListener implements Listener, Machine, DatagramEnvironment {
 
   constructor(settings: ListenerSettings, home: ListenerHome) {
     this.settings = settings
+    this.places = new ListenerPlaces(settings, home.budget.counters)
     this.#home = home
     const { datagrams } = home.counters
     const kcp = conversationSettings(settings, home.limits())
@@ -58,6 +61,7 @@ export class UdpListener implements Listener, Machine, DatagramEnvironment {
   prepareReload(settings: ListenerSettings): () => void {
     return () => {
       this.settings = settings
+      this.places.configure(settings)
       this.#conversations.settings = conversationSettings(settings, this.#home.limits())
     }
   }
@@ -98,10 +102,14 @@ export class UdpListener implements Listener, Machine, DatagramEnvironment {
   }
 
   enter(): boolean {
-    return this.#home.budget.take()
+    if (!this.places.take()) return false
+    if (this.#home.budget.take()) return true
+    this.places.release()
+    return false
   }
 
   left(carrier: Carrier): void {
+    this.places.release()
     this.#home.budget.release()
     const address = this.#entered.get(carrier)
     if (address !== undefined) this.#home.doorkeeper.left(address)

@@ -9,6 +9,7 @@ import type { ListenerSettings } from '../../config/settings.ts'
 import { addressOf, requestAddress } from './client-address.ts'
 import { HttpFront, type HttpFrontOwner } from './http-front.ts'
 import type { HttpTimes } from './http-server.ts'
+import { ListenerPlaces } from './listener-places.ts'
 import { NoiseTerminator } from './noise-terminator.ts'
 import { endSoon } from './stream-carrier.ts'
 import type { Listener, ListenerHome } from './tcp-listener.ts'
@@ -17,6 +18,7 @@ import { judgeUpgrade, pathOf, refusalAnswer, upgradeAnswer } from './websocket-
 
 export class WebSocketListener implements Listener, HttpFrontOwner {
   settings: ListenerSettings
+  readonly places: ListenerPlaces
   readonly #home: ListenerHome
   readonly #front: HttpFront
   readonly #noise: NoiseTerminator | undefined
@@ -25,6 +27,7 @@ export class WebSocketListener implements Listener, HttpFrontOwner {
 
   constructor(settings: ListenerSettings, home: ListenerHome) {
     this.settings = settings
+    this.places = new ListenerPlaces(settings, home.budget.counters)
     this.#home = home
     this.#noise = settings.security === 'noise' ? new NoiseTerminator(home, this, 'websocket') : undefined
     this.#front = new HttpFront(this, home)

@@ -133,6 +133,8 @@ export class Metrics {
       ['reason'],
       () => [
         [{ reason: 'connections_max' }, io.connectionsRefused],
+        [{ reason: 'listener_connections' }, io.listenerConnectionsRefused],
+        [{ reason: 'listener_handshakes' }, io.listenerHandshakesRefused],
         [{ reason: 'proxy_header' }, io.proxyHeadersBad],
         [{ reason: 'accept' }, io.acceptErrors],
         [{ reason: 'tls' }, io.tlsHandshakesFailed],

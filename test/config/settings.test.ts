@@ -130,7 +130,7 @@ t.test('settings are plain, frozen, and equal where the file says the same', asy
 t.test('a dump reads back as the same settings', async (t) => {
   const text = `
 services: { arena: { keys: any, routes: [{ match: a, rate: 5/min, payloadBytesMax: 1KiB, requestDeadlineMax: 90s }] }, lobby: {} }
-listeners: [{ transport: websocket, port: 1, path: /x, origins: [https://a] }, { transport: tcp, tls: { certFile: tls/fullchain.pem, keyFile: tls/privkey.pem } }]
+listeners: [{ transport: websocket, port: 1, path: /x, origins: [https://a], limits: { connectionsMax: 9, handshakesMax: 3 } }, { transport: tcp, tls: { certFile: tls/fullchain.pem, keyFile: tls/privkey.pem } }]
 hosts: [{ name: h, address: "127.0.0.1:1", tls: { serverName: s }, labels: { a: b } }]
 times: { keep: 90s, linkFlushDelay: 1ms }
 admission: { logins: { perAddress: 10/min burst 10, perUser: 1/h } }
