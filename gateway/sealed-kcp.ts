@@ -16,6 +16,7 @@ import type { DatagramReceived, SecureDatagramConnection } from '../protocols/se
 import { DatagramServer } from '../protocols/secure/datagram-server.ts'
 import type { Responder } from '../protocols/secure/handshakes.ts'
 import { isReflectionPort } from '../protocols/secure/reflection-ports.ts'
+import { ViewCache } from '../protocols/secure/view-cache.ts'
 import { AddressTexts } from './address-texts.ts'
 import type { DatagramCounters, DatagramDropReason } from './datagram-counters.ts'
 import { KcpCarrier, type KcpPath } from './kcp-carrier.ts'
@@ -59,6 +60,7 @@ export class SealedKcp {
   readonly #paths = new Map<SecureDatagramConnection, SealedPath>()
   readonly #addresses = new AddressTexts()
   readonly #out = new Uint8Array(DATAGRAM_BYTES_MAX + SEALED_OVERHEAD_BYTES)
+  readonly #sealed = new ViewCache(this.#out)
   /** Made with the first datagram: a listener may be there before its keys are. */
   #server: DatagramServer | undefined
   #responder: Responder | undefined
@@ -223,7 +225,7 @@ export class SealedKcp {
   /** Seals content and sends it; false when it cannot. */
   seal(path: SealedPath, kind: 'data' | 'bare', content: Uint8Array): boolean {
     const length = path.connection.seal(kind, content, this.#out)
-    if (length > 0) this.#env.send(this.#out, 0, length, path.ip, path.port)
+    if (length > 0) this.#env.send(this.#sealed.of(length), 0, length, path.ip, path.port)
     return length > 0
   }
 

@@ -1,22 +1,29 @@
-// `skewer accelerate`: builds the accelerator (native/streams.c) with the machine's C compiler for the Node that runs this,
+// `skewer accelerate`: builds the accelerator (native/*.c) with the machine's C compiler for the Node that runs this,
 // and tries whether it loads. A gateway that starts from then on uses it.
 import { spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import process from 'node:process'
-import { acceleratorPlace, acceleratorState } from '../../gateway/io/accelerator.ts'
+import { acceleratorParts, acceleratorPlace, acceleratorState } from '../../gateway/io/accelerator.ts'
 import { Failure, exitCode } from '../failure.ts'
 import { printJson, printLine } from '../output.ts'
 
 type Flags = { json?: boolean; check?: boolean; remove?: boolean }
 
 export function accelerate({ json, check, remove }: Flags): number {
-  const { source, built } = acceleratorPlace()
-  if (remove) fs.rmSync(built, { force: true })
-  else if (!check) build(source, built)
+  const places = acceleratorParts.map(acceleratorPlace)
+  for (const { source, built } of places) {
+    if (remove) fs.rmSync(built, { force: true })
+    else if (!check) build(source, built)
+  }
   const state = acceleratorState()
-  if (json) printJson({ state, file: built })
-  else printLine(state === 'on' ? `the accelerator is on: ${built}` : `the accelerator is ${sentences[state]}`)
+  if (json) printJson({ state, files: places.map(({ built }) => built) })
+  else
+    printLine(
+      state === 'on'
+        ? `the accelerator is on: ${places.map(({ built }) => built).join(', ')}`
+        : `the accelerator is ${sentences[state]}`,
+    )
   return check && state !== 'on' ? exitCode.failed : exitCode.ok
 }
 

@@ -1,44 +1,52 @@
-// The accelerator: native/streams.c, built on demand (`skewer accelerate`) and never needed. It serves where it lies in the
-// package and loads, unless SKEWER_ACCELERATOR=off is in the environment.
+// The accelerator: native/streams.c and native/datagrams.c, built on demand (`skewer accelerate`) and never needed. Each serves
+// where it lies in the package and loads, unless SKEWER_ACCELERATOR=off is in the environment.
 import fs from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import process from 'node:process'
 import { NativePool, type NativeStreams } from './native-stream.ts'
+import type { NativeDatagrams } from './native-udp-socket.ts'
+
+/** Its parts, by the names of their sources. */
+export const acceleratorParts = ['streams', 'datagrams'] as const
+export type AcceleratorPart = (typeof acceleratorParts)[number]
 
 let pool: NativePool | undefined
 let isTried = false
 
-/** Where its sources lie in this package, and what is built of them. Each is built for one kind of machine. */
-export function acceleratorPlace(): { source: string; built: string } {
+/** Where the source of a part lies in this package, and what is built of it, for one kind of machine. */
+export function acceleratorPlace(part: AcceleratorPart): { source: string; built: string } {
   let folder = import.meta.dirname
   while (!fs.existsSync(path.join(folder, 'native', 'streams.c')) && path.dirname(folder) !== folder) {
     folder = path.dirname(folder)
   }
-  const name = `streams-${process.platform}-${process.arch}.node`
-  return { source: path.join(folder, 'native', 'streams.c'), built: path.join(folder, 'native', 'out', name) }
+  const name = `${part}-${process.platform}-${process.arch}.node`
+  return { source: path.join(folder, 'native', `${part}.c`), built: path.join(folder, 'native', 'out', name) }
 }
 
 /** The pool of this process; undefined where there is no accelerator. The first call says what its streams read into. */
 export function accelerator(reads: Uint8Array, viewOf: (length: number) => Uint8Array): NativePool | undefined {
   if (isTried) return pool
   isTried = true
-  const native = load()
+  const native = load<NativeStreams>('streams')
   if (native !== undefined) pool = new NativePool(native, reads, viewOf)
   return pool
 }
 
+/** What reads and writes many datagrams a call; undefined where it is not to be had. */
+export const datagramAccelerator = (): NativeDatagrams | undefined => load<NativeDatagrams>('datagrams')
+
 /** What the log says of it. One that was built for another Node does not load; everything works without it. */
 export function acceleratorState(): 'on' | 'off' | 'not built' | 'does not load' {
   if (process.env.SKEWER_ACCELERATOR === 'off') return 'off'
-  if (!fs.existsSync(acceleratorPlace().built)) return 'not built'
-  return load() === undefined ? 'does not load' : 'on'
+  if (!acceleratorParts.every((part) => fs.existsSync(acceleratorPlace(part).built))) return 'not built'
+  return acceleratorParts.every((part) => load(part) !== undefined) ? 'on' : 'does not load'
 }
 
-function load(): NativeStreams | undefined {
+function load<Native>(part: AcceleratorPart): Native | undefined {
   if (process.env.SKEWER_ACCELERATOR === 'off') return undefined
   try {
-    return createRequire(import.meta.url)(acceleratorPlace().built) as NativeStreams
+    return createRequire(import.meta.url)(acceleratorPlace(part).built) as Native
   } catch {
     return undefined
   }

@@ -10,6 +10,8 @@ import { WebSocketListener } from './websocket-listener.ts'
 export type ListenerView = Pick<ListenerSettings, 'name' | 'transport' | 'security' | 'host' | 'port'> & {
   /** Of Noise, as clients are given it. */
   publicKey?: string
+  /** Of UDP: who reads and writes its datagrams. */
+  socket?: string
 }
 /** Where one listens, with the port it got where 0 was asked for. */
 export type ListenerAddress = Pick<ListenerSettings, 'name' | 'transport' | 'host' | 'port'>
@@ -43,6 +45,7 @@ export class Listeners {
       if (place === undefined) return []
       const view: ListenerView = { name, transport, ...place, security }
       if (security === 'noise') view.publicKey = this.#home.noise.publicKeyText
+      if (listener.socketKind !== undefined) view.socket = listener.socketKind
       return [view]
     })
   }

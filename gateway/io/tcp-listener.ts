@@ -42,6 +42,8 @@ export interface Listener extends Entrance {
   vacate?(): void
   /** Ends what is left here and is no carrier: connections of HTTP. */
   end?(): void
+  /** Where there is a choice: what it sends and receives by. */
+  readonly socketKind?: string | undefined
 }
 
 export class TcpListener implements Listener {

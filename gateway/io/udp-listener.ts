@@ -14,7 +14,8 @@ import type { Carrier, CarrierEvents } from '../seams.ts'
 import { ListenerPlaces } from './listener-places.ts'
 import type { Machine } from './loop.ts'
 import type { Listener, ListenerHome } from './tcp-listener.ts'
-import { UdpSocket } from './udp-socket.ts'
+import type { UdpSocket } from './udp-socket.ts'
+import { openUdpSocket } from './udp-sockets.ts'
 
 /** The table of conversations of one kind. */
 type Conversations = {
@@ -33,6 +34,8 @@ export class UdpListener implements Listener, Machine, DatagramEnvironment {
   readonly #home: ListenerHome
   readonly #conversations: Conversations
   #socket: UdpSocket | undefined
+  /** What is sent now leaves when it is done. */
+  #isFlushing = false
   /** Those that the doorkeeper counts, by the address that they came from: it may be another one when they leave. */
   readonly #entered = new WeakMap<Carrier, string>()
 
@@ -51,11 +54,15 @@ export class UdpListener implements Listener, Machine, DatagramEnvironment {
   async listen(port: number = this.settings.port): Promise<{ host: string; port: number }> {
     const { name, host } = this.settings
     if (this.#socket === undefined) {
-      this.#socket = await UdpSocket.open({ name, host, port }, this.#home.counters.datagrams, this)
+      this.#socket = await openUdpSocket({ name, host, port }, this.#home.counters.datagrams, this)
       this.#home.loop.add(this)
     }
     this.#conversations.isClosed = false
     return { host, port: this.#socket.port }
+  }
+
+  get socketKind(): string | undefined {
+    return this.#socket?.kind
   }
 
   prepareReload(settings: ListenerSettings): () => void {
@@ -94,7 +101,10 @@ export class UdpListener implements Listener, Machine, DatagramEnvironment {
   }
 
   send(bytes: Uint8Array, start: number, end: number, ip: string, port: number): void {
-    this.#socket?.send(bytes, start, end, ip, port)
+    const socket = this.#socket
+    if (socket === undefined) return
+    socket.send(bytes, start, end, ip, port)
+    if (socket.isHolding && !this.#isFlushing) this.#home.loop.scheduleFlush()
   }
 
   scheduleFlush(): void {
@@ -129,7 +139,10 @@ export class UdpListener implements Listener, Machine, DatagramEnvironment {
   // ---- turns and time ----
 
   flush(now: number): void {
+    this.#isFlushing = true
     this.#conversations.carriers.flush(now)
+    this.#isFlushing = false
+    this.#socket?.flush()
     this.#closeWhenEmpty()
   }
 

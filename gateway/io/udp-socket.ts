@@ -1,94 +1,20 @@
-// One UDP socket: what it receives is lent to the sink, what it sends leaves at once or not at all. Datagrams are built in
-// one buffer; where the kernel cannot take one, Node keeps that buffer, so another takes its place and everything is
-// dropped, as a network drops it, until the kernel has room again.
-//
-// Addresses are numbers already: the look-up that dgram makes for each datagram is answered at once. Measured with it:
-// 2 to 4 % less CPU a message than without; a native add-on that reads many datagrams a call would spare 45 %.
-import dgram from 'node:dgram'
-import net from 'node:net'
-import type { DatagramCounters } from '../datagram-counters.ts'
-import { listenError } from './acceptor.ts'
+// What the listener of UDP sends and receives by. What is received is lent to the sink for the call; what is sent is
+// copied, and leaves at the latest at `flush`, or, where the kernel has no room, not at all, as a network drops it.
 
 /** Asked of the kernel, which may give less: a burst of all clients in one tick of a game waits here. */
-const BUFFER_BYTES = 4 * 1024 * 1024
-const DATAGRAM_BYTES_MAX = 65_536
+export const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
 
-type Lookup = (name: string, ...rest: unknown[]) => void
 export type DatagramSink = { datagram(lent: Uint8Array, ip: string, port: number): void }
+export type UdpPlace = { readonly name: string; readonly host: string; readonly port: number }
 
-export class UdpSocket {
-  readonly #socket: dgram.Socket
-  readonly #counters: DatagramCounters
-  #out: Buffer = Buffer.allocUnsafeSlow(DATAGRAM_BYTES_MAX)
-  #isClosed = false
-
-  private constructor(socket: dgram.Socket, counters: DatagramCounters, sink: DatagramSink) {
-    this.#socket = socket
-    this.#counters = counters
-    socket.on('message', (bytes, { address, port }) => {
-      if (!this.#isClosed) sink.datagram(bytes, address, port)
-    })
-    // An ICMP answer to something that was sent: the peer is gone, and its silence will tell.
-    socket.on('error', () => counters.socketErrors++)
-  }
-
-  /** Rejects with an error that names the listener and what is wrong. */
-  static open(
-    place: { name: string; host: string; port: number },
-    counters: DatagramCounters,
-    sink: DatagramSink,
-  ): Promise<UdpSocket> {
-    const { name, host, port } = place
-    const family = net.isIPv6(host) ? 6 : 4
-    const lookup: Lookup = (address, ...rest) =>
-      (rest.at(-1) as (error: null, address: string, family: number) => void)(null, address, family)
-    const socket = dgram.createSocket({ type: family === 6 ? 'udp6' : 'udp4', lookup: lookup as never })
-    return new Promise((resolve, reject) => {
-      const failed = (error: NodeJS.ErrnoException) => {
-        socket.close()
-        reject(new Error(listenError(name, host, port, error)))
-      }
-      socket.once('error', failed)
-      socket.bind({ address: host, port, exclusive: true }, () => {
-        socket.off('error', failed)
-        widen(socket)
-        resolve(new UdpSocket(socket, counters, sink))
-      })
-    })
-  }
-
-  get port(): number {
-    return this.#socket.address().port
-  }
-
+export interface UdpSocket {
+  readonly kind: 'accelerator' | 'node:dgram'
+  readonly port: number
+  /** Something waits for `flush`. */
+  readonly isHolding: boolean
   /** Sends `bytes[start, end)`, lent for the call. */
-  send(bytes: Uint8Array, start: number, end: number, ip: string, port: number): void {
-    const socket = this.#socket
-    if (this.#isClosed) return
-    if (socket.getSendQueueCount() > 0) {
-      this.#counters.drop('send_buffer_full')
-      return
-    }
-    const length = end - start
-    this.#out.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end))
-    socket.send(this.#out, 0, length, port, ip)
-    this.#counters.sent++
-    this.#counters.sentBytes += length
-    if (socket.getSendQueueCount() > 0) this.#out = Buffer.allocUnsafeSlow(DATAGRAM_BYTES_MAX)
-  }
-
-  close(): void {
-    if (this.#isClosed) return
-    this.#isClosed = true
-    this.#socket.close()
-  }
-}
-
-function widen(socket: dgram.Socket): void {
-  try {
-    socket.setRecvBufferSize(BUFFER_BYTES)
-    socket.setSendBufferSize(BUFFER_BYTES)
-  } catch {
-    // As large as they are, then.
-  }
+  send(bytes: Uint8Array, start: number, end: number, ip: string, port: number): void
+  flush(): void
+  /** What waits is sent; nothing is received any more. */
+  close(): void
 }

@@ -16,7 +16,7 @@ import type { SocketSink } from '../../../gateway/io/onread-socket.ts'
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'skewer-native-'))
 t.teardown(() => fs.rmSync(folder, { recursive: true }))
 const built = path.join(folder, 'streams.node')
-build(acceleratorPlace().source, built)
+build(acceleratorPlace('streams').source, built)
 const native = createRequire(import.meta.url)(built) as NativeStreams
 const reads = Buffer.alloc(64 * 1024)
 /** What the kernel was asked, by name. */
