@@ -40,7 +40,11 @@ export function addBench(program: Command, add: Add, does: Does): void {
       readWithin(limits.rounds),
     )
     .option('--warmup <seconds>', 'before each measuring; default: 2', readWithin(limits.warmupSeconds))
-    .option('--against <rivals>', `of the echoes and http-call: ${rivalNames.join(',')}, or some of them`, readRivals)
+    .option(
+      '--against <rivals>',
+      `of the echoes, http-call, latency and broadcast: ${rivalNames.join(',')}, or some of them`,
+      readRivals,
+    )
     .option(
       '--link-flush-delay <ms>',
       'how long a link may wait to write more at once; default: 0',

@@ -18,6 +18,8 @@ t.test('time and bytes are those of one operation', async (t) => {
   const [nothing, much, object] = figures
   const best = ({ roundsNs }: { roundsNs: number[] }) => Math.min(...roundsNs)
   t.ok(best(much) > 50 * best(nothing), `${best(much)} and ${best(nothing)} ns`)
+  // Node 24 does not say what its heap has allocated.
+  if (nothing.bytes === undefined) return
   t.ok(nothing.bytes! < 1 && much.bytes! < 100, `${nothing.bytes} and ${much.bytes} bytes`)
   t.ok(object.bytes! >= 32 && object.bytes! < 200, `${object.bytes} bytes`)
 })
@@ -27,7 +29,7 @@ t.test('a group is a title and a line for each operation', async (t) => {
   const [title, ...lines] = said.trimEnd().split('\n')
   t.match(title, /^timers, 10000 waiting +best ns +median ns +bytes$/)
   t.equal(lines.length, 4)
-  for (const line of lines) t.match(line, /^ {2}[a-z, ]+ +\d+(\.\d)? +\d+(\.\d)? +\d+$/)
+  for (const line of lines) t.match(line, /^ {2}[a-z, ]+ +\d+(\.\d)? +\d+(\.\d)? +(\d+|-)$/)
 })
 
 function roots(count: number): number {
