@@ -80,7 +80,7 @@ const inFront = (says: string) =>
   z.strictObject({ from: networks('The networks of what stands in front.').min(1) }).meta({ description: says })
 
 export const proxyProtocol = inFront(
-  'Not UDP: connections from there begin with a PROXY header (version 1 or 2), which names the client. One without is closed.',
+  'Connections from there begin with a PROXY header (version 1 or 2), which names the client. One without is closed. On UDP: version 2, in each datagram or in the first of a flow.',
 )
 export const forwarded = inFront(
   'HTTP and WebSocket only: requests from there name the client in Forwarded or X-Forwarded-For.',

@@ -30,6 +30,8 @@ const secureReasons: readonly (DatagramRefusal | DatagramDrop)[] = [
 ]
 
 const edgeReasons = [
+  /** From a trusted proxy that does not say for whom. */
+  'proxy_header',
   /** From a port of services that reflect (DGM-4.6). */
   'reflection_port',
   /** For another gateway or worker, which nobody here knows. */

@@ -18,7 +18,7 @@ export type ProxyHeader =
   | { state: 'more' }
   | { state: 'malformed' }
   /** `address` undefined: the proxy speaks for itself (a health check), or says nothing of whom it speaks for. */
-  | { state: 'whole'; bytes: number; address: string | undefined }
+  | { state: 'whole'; bytes: number; address: string | undefined; sourcePort: number; isDatagram: boolean }
 
 const more: ProxyHeader = { state: 'more' }
 const malformed: ProxyHeader = { state: 'malformed' }
@@ -43,14 +43,14 @@ function readV1(bytes: Buffer): ProxyHeader {
   const line = bytes.toString('latin1', 0, end)
   const whole = end + 2
   if (line === 'PROXY UNKNOWN' || line.startsWith('PROXY UNKNOWN ')) {
-    return { state: 'whole', bytes: whole, address: undefined }
+    return { state: 'whole', bytes: whole, address: undefined, sourcePort: 0, isDatagram: false }
   }
   const found = /^PROXY (TCP4|TCP6) (\S+) (\S+) (\d{1,5}) (\d{1,5})$/.exec(line)
   if (found === null || Number(found[4]) > 65_535 || Number(found[5]) > 65_535) return malformed
   const kind = found[1] === 'TCP4' ? 4 : 6
   const [source, target] = [found[2], found[3]]
   if (isIP(source) !== kind || isIP(target) !== kind) return malformed
-  return { state: 'whole', bytes: whole, address: source }
+  return { state: 'whole', bytes: whole, address: source, sourcePort: Number(found[4]), isDatagram: false }
 }
 
 function readV2(bytes: Buffer): ProxyHeader {
@@ -61,11 +61,17 @@ function readV2(bytes: Buffer): ProxyHeader {
   const whole = V2_HEAD_BYTES + length
   if (bytes.length < whole) return more
   const family = bytes[13] >>> 4
-  if (command === 0 || family === 0 || family === 3) return { state: 'whole', bytes: whole, address: undefined }
-  if (family === 1 && length >= 12) return { state: 'whole', bytes: whole, address: bytes.subarray(16, 20).join('.') }
+  const isDatagram = (bytes[13] & 0x0f) === 2
+  if (command === 0 || family === 0 || family === 3) {
+    return { state: 'whole', bytes: whole, address: undefined, sourcePort: 0, isDatagram }
+  }
+  if (family === 1 && length >= 12) {
+    const address = bytes.subarray(16, 20).join('.')
+    return { state: 'whole', bytes: whole, address, sourcePort: bytes.readUInt16BE(24), isDatagram }
+  }
   if (family === 2 && length >= 36) {
     const groups = Array.from({ length: 8 }, (_, i) => bytes.readUInt16BE(16 + 2 * i).toString(16))
-    return { state: 'whole', bytes: whole, address: groups.join(':') }
+    return { state: 'whole', bytes: whole, address: groups.join(':'), sourcePort: bytes.readUInt16BE(48), isDatagram }
   }
   return malformed
 }

@@ -11,6 +11,7 @@ import type { DatagramEnvironment, KcpCarriers } from '../kcp-carriers.ts'
 import { PlainKcp } from '../plain-kcp.ts'
 import { SealedKcp, type SealedOptions } from '../sealed-kcp.ts'
 import type { Carrier, CarrierEvents } from '../seams.ts'
+import { DatagramProxies } from './datagram-proxies.ts'
 import { ListenerPlaces } from './listener-places.ts'
 import type { Machine } from './loop.ts'
 import type { Listener, ListenerHome } from './tcp-listener.ts'
@@ -33,6 +34,7 @@ export class UdpListener implements Listener, Machine, DatagramEnvironment {
   readonly places: ListenerPlaces
   readonly #home: ListenerHome
   readonly #conversations: Conversations
+  readonly #proxies: DatagramProxies
   #socket: UdpSocket | undefined
   /** What is sent now leaves when it is done. */
   #isFlushing = false
@@ -42,6 +44,7 @@ export class UdpListener implements Listener, Machine, DatagramEnvironment {
   constructor(settings: ListenerSettings, home: ListenerHome) {
     this.settings = settings
     this.places = new ListenerPlaces(settings, home.budget.counters)
+    this.#proxies = new DatagramProxies(settings)
     this.#home = home
     const { datagrams } = home.counters
     const kcp = conversationSettings(settings, home.limits())
@@ -69,6 +72,7 @@ export class UdpListener implements Listener, Machine, DatagramEnvironment {
     return () => {
       this.settings = settings
       this.places.configure(settings)
+      this.#proxies.configure(settings)
       this.#conversations.settings = conversationSettings(settings, this.#home.limits())
     }
   }
@@ -87,7 +91,13 @@ export class UdpListener implements Listener, Machine, DatagramEnvironment {
   // ---- the socket ----
 
   datagram(lent: Uint8Array, ip: string, port: number): void {
-    this.#conversations.receive(ip, port, lent, this.#home.now())
+    if (this.settings.proxyProtocol === undefined) {
+      this.#conversations.receive(ip, port, lent, this.#home.now())
+      return
+    }
+    const from = this.#proxies
+    if (!from.read(lent, ip, port)) this.#home.counters.datagrams.drop('proxy_header')
+    else this.#conversations.receive(from.ip, from.port, lent.subarray(from.start), this.#home.now())
   }
 
   // ---- what conversations ask for ----
@@ -103,7 +113,9 @@ export class UdpListener implements Listener, Machine, DatagramEnvironment {
   send(bytes: Uint8Array, start: number, end: number, ip: string, port: number): void {
     const socket = this.#socket
     if (socket === undefined) return
-    socket.send(bytes, start, end, ip, port)
+    const flow = this.#proxies.towards(ip, port)
+    if (flow === undefined) socket.send(bytes, start, end, ip, port)
+    else socket.send(bytes, start, end, flow.proxyIp, flow.proxyPort)
     if (socket.isHolding && !this.#isFlushing) this.#home.loop.scheduleFlush()
   }
 

@@ -50,6 +50,10 @@ t.test('connections above those of a listener are refused there, and nowhere els
 t.test('those that do not log in leave room for no more of their kind, and do those no harm who have', async (t) => {
   const { running, connect } = await gatewayOf(t, (s) => [tcp(s, 'few', { handshakesMax: 2 })])
   for (const name of ['a', 'b', 'c', 'd']) await connect('few').login(name)
+  const gone = connect('few')
+  await gone.login('z')
+  gone.pipe.destroy()
+  await eventually(() => running.gateway.connections.size === 4, 'the end of one that had logged in')
   const idle = [connect('few'), connect('few')]
   await eventually(() => running.gateway.connections.size === 6, 'the idle ones')
   const refused = connect('few')
