@@ -82,9 +82,9 @@ export function testUdpSocket(t: Test, open: Open): void {
         const answer = Buffer.concat([Buffer.from([round]), bytes])
         socket.send(answer, 0, answer.length, ip, port)
       }
+      socket.flush()
+      await eventually(() => peers.every(({ received }) => received.length === round + 1), `answer ${round} to each`)
     }
-    socket.flush()
-    await eventually(() => peers.every(({ received }) => received.length === 3), 'three answers each')
     for (const [n, { received }] of peers.entries()) {
       t.same(
         received,

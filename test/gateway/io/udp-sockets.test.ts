@@ -53,3 +53,28 @@ t.test('the accelerator is used where it is on, and never with SKEWER_ACCELERATO
   process.env.SKEWER_ACCELERATOR = 'off'
   t.equal(await kind(), 'node:dgram')
 })
+
+t.test('each of more addresses than are kept is heard under its own name', async (t) => {
+  let meta = new Int32Array()
+  let heard: (count: number, errors: number) => void = () => {}
+  const native = {
+    batch: 8,
+    slotBytes: 2048,
+    open(...given: unknown[]) {
+      meta = new Int32Array(given[5] as ArrayBuffer)
+      heard = given[8] as typeof heard
+      return {}
+    },
+    text: (_socket: unknown, slot: number) => meta.subarray(slot * 8 + 2, slot * 8 + 7).join('.'),
+    close() {},
+  } as unknown as NativeDatagrams
+  const names: string[] = []
+  const sink = { datagram: (_lent: Uint8Array, ip: string, port: number) => void names.push(`${ip} ${port}`) }
+  NativeUdpSocket.open(native, { name: 'udp', host: '127.0.0.1', port: 0 }, new DatagramCounters(), sink)
+  for (let n = 0; n < 20_000; n++) {
+    const words = [(n % 10_000) * 0x01000193, n % 3, 0, 7, n % 2]
+    meta.set([4, n & 0xffff, ...words], 8)
+    heard(1, 0)
+    if (names.pop() !== `${new Int32Array(words).join('.')} ${n & 0xffff}`) t.fail(`peer ${n}`)
+  }
+})
