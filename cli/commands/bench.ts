@@ -28,10 +28,19 @@ export type BenchFlags = Partial<Omit<BenchOptions, 'payloadBytes' | 'warmupSeco
 /** What means nothing where a plan says how much is sent. */
 const notOfPlans = ['depth', 'payload', 'rate', 'warmup', 'against', 'over'] as const
 
+/** What only some scenarios know. */
+const onlyOf = { restart: ['storm'], slowPercent: ['slow-readers'], over: ['idle', 'broadcast'] } as const
+
 /** A scenario's name, or a file with one. */
 export async function bench(scenario: string, flags: BenchFlags): Promise<number> {
   const plan = planOf(scenario, flags)
   const { payload, warmup, linkFlushDelay, json, html, ...rest } = flags
+  for (const [name, scenarios] of Object.entries(onlyOf)) {
+    const isKnown = scenarios.some((one) => one === scenario)
+    if (flags[name as keyof typeof onlyOf] === undefined || isKnown) continue
+    const option = name.replace(/[A-Z]/, (letter) => `-${letter.toLowerCase()}`)
+    throw new Failure(`--${option} is of ${scenarios.join(', ')}: ${scenario} does not know it`, exitCode.usage)
+  }
   const target = readTarget(scenario, flags, plan)
   const rivals = rivalsOf[scenario as ScenarioName] ?? []
   const strangers = (flags.against ?? []).filter((name) => !rivals.includes(name))

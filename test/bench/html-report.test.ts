@@ -64,6 +64,18 @@ t.test('a browser draws three charts and asks for nothing else', async (t) => {
   }
 })
 
+t.test('phases have a table, with what only some of them have', async (t) => {
+  const row = { clients: 5, messagesPerSecond: 7, logins: 3, limitedBy: 'rate' as const }
+  const phases = [
+    { ...row, phase: 'day' },
+    { ...row, phase: 'night', chatP99Ms: 1.5 },
+  ]
+  const page = htmlReport({ ...report, phases }, 'skewer bench mixed')
+  t.match(page, /<th><\/th><th>day<\/th><th>night<\/th>/)
+  t.match(page, /<td>chatP99Ms<\/td><td>-<\/td><td>1.5<\/td>/)
+  t.notMatch(htmlReport(report, 'skewer bench tcp-echo'), /Phases/)
+})
+
 t.test('what has no data has no chart', async (t) => {
   const bare = subjectOf('skewer', [{ ...round(1), latencies: undefined, samples: undefined, cpuUs: undefined }])
   const page = htmlReport({ ...report, subjects: [bare], ratios: [], missing: [] }, 'skewer bench idle')

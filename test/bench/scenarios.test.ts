@@ -147,5 +147,7 @@ t.test('wrong usage is told before anything is started', async (t) => {
   t.match(await bad('tcp-ecko'), new RegExp(`Allowed choices are ${scenarioNames.join(', ')}, and files`))
   t.match(await bad('tcp-echo', '--payload', '7'), /whole number from 8 to 16384/)
   t.match(await bad('tcp-echo', '--against', 'apache'), /The rivals are nginx, haproxy, kcptun, .*socket.io, .*raw/)
+  t.match(await bad('idle', '--restart'), /--restart is of storm: idle does not know it/)
+  t.match(await bad('tcp-echo', '--slow-percent', '5'), /--slow-percent is of slow-readers/)
   t.match(await bad('push', '--against', 'nginx'), /push can be compared with nobody, not with nginx/)
 })
