@@ -91,7 +91,8 @@ export class LaneClient implements LoadClient {
     this.#stream = open(port, {
       opened: () => {},
       received: (bytes) => this.#receive(bytes),
-      closed: () => this.#fail('the gateway closed the connection'),
+      closed: (cause) =>
+        this.#fail(cause instanceof Error ? `a connection ended: ${cause.message}` : 'the gateway closed a connection'),
     })
   }
 

@@ -10,7 +10,8 @@ import { transportOf } from '../../sdk/client/transports.ts'
 export interface StreamEvents {
   opened(): void
   received(bytes: Uint8Array): void
-  closed(): void
+  /** `cause`: what this end knows of why. */
+  closed(cause?: unknown): void
 }
 
 export interface Stream {
@@ -142,7 +143,7 @@ export function addressOpener(address: string): OpenStream {
         opened: () => events.opened(),
         received: (bytes) => events.received(bytes),
         drained() {},
-        closed: () => events.closed(),
+        closed: (cause) => events.closed(cause),
       },
       { openMs: OPEN_MS, gatewayKey: key, tls: { rejectUnauthorized: false } },
     )
