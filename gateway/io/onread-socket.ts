@@ -178,6 +178,11 @@ function readDone(this: unknown, length: number, buffer: Uint8Array): boolean {
   return true
 }
 
+/** The first `length` of bytes that were read: a view that is there already, where they lie in the shared buffer. */
+export function frontOf(bytes: Uint8Array, length: number): Uint8Array {
+  return bytes.buffer === shared.buffer && bytes.byteOffset === 0 ? viewOf(length) : bytes.subarray(0, length)
+}
+
 function viewOf(length: number): Uint8Array {
   if (length >= VIEWS_MAX) return shared.subarray(0, length)
   let view = views[length]

@@ -4,6 +4,8 @@
 //
 //   |fin rsv opcode| mask, length 7 | length 0, 16 or 64 bits | mask 4 bytes | payload
 
+import { frontOf } from './onread-socket.ts'
+
 export const opcode = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const
 export const closeCode = { normal: 1000, protocol: 1002, unsupported: 1003, tooLarge: 1009 } as const
 
@@ -49,7 +51,7 @@ export class WebSocketReader {
         const fault = this.#begin()
         if (fault !== 0) {
           this.#isOver = true
-          if (out > 0) sink.data(bytes.subarray(0, out))
+          if (out > 0) sink.data(frontOf(bytes, out))
           sink.ended(fault, fault === closeCode.unsupported ? 'binary messages only' : 'malformed frame')
           return
         }
@@ -67,11 +69,11 @@ export class WebSocketReader {
       if (this.#left > 0) continue
       this.#isInFrame = false
       if (this.#opcode < opcode.close) continue
-      if (out > 0) sink.data(bytes.subarray(0, out))
+      if (out > 0) sink.data(frontOf(bytes, out))
       out = 0
       this.#controlled(sink)
     }
-    if (out > 0 && !this.#isOver) sink.data(bytes.subarray(0, out))
+    if (out > 0 && !this.#isOver) sink.data(frontOf(bytes, out))
   }
 
   /** Collects a header; returns where the next byte is. */
@@ -117,7 +119,7 @@ export class WebSocketReader {
     }
     this.#opcode = kind
     this.#left = length
-    this.#mask.set(head.subarray(size - 4, size))
+    for (let i = 0; i < 4; i++) this.#mask[i] = head[size - 4 + i]
     this.#maskAt = 0
     return 0
   }

@@ -19,3 +19,21 @@ t.test('every length at every place is copied as `set` would, and nothing beside
   }
   t.equal(wrong, 0)
 })
+
+t.test('arrays that begin at one place take turns, each as long as it is', async (t) => {
+  const memory = new Uint8Array(512).map((_, i) => i * 5 + 3)
+  const [short, long] = [memory.subarray(0, 40), memory.subarray(0, 400)]
+  const to = new Uint8Array(64)
+  const view = new DataView(to.buffer)
+  for (const [from, start] of [
+    [short, 8],
+    [long, 8],
+    [long, 360],
+    [short, 4],
+    [memory.subarray(64), 400],
+    [long, 300],
+  ] as const) {
+    copyBytes(from, start, start + 32, to, view, 0)
+    t.same([...to.subarray(0, 32)], [...from.subarray(start, start + 32)])
+  }
+})
