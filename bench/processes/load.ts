@@ -136,6 +136,11 @@ function openerOf(over: Over, gatewayKey = ''): OpenStream {
 /** Some at a time: a thousand at once would be lost in the listener's backlog. */
 async function connect(given: LoadPlan): Promise<object> {
   plan = given
+  // From the first on: who waits for the others must be heard of meanwhile.
+  setInterval(() => {
+    const now = performance.now()
+    for (const client of clients) client.tick(now)
+  }, TICK_MS)
   let ready = 0
   await new Promise<void>((resolve, reject) => {
     const fill = () => {
@@ -151,10 +156,6 @@ async function connect(given: LoadPlan): Promise<object> {
     }
     fill()
   })
-  setInterval(() => {
-    const now = performance.now()
-    for (const client of clients) client.tick(now)
-  }, TICK_MS)
   return { connected: ready }
 }
 
