@@ -1,14 +1,17 @@
 // All that one look at the sockets has found ready is a batch: what it leads to is written at its end, without a further
-// turn of the event loop. Whoever reads sockets one by one, as Node does, knows of no end; there the loop's own next phase
-// is it (loop.ts).
+// turn of the event loop, and it happens at one time. Whoever reads sockets one by one, as Node does, knows of no end; there
+// the loop's own next phase is it (loop.ts).
 
 type Flush = () => void
 
 class Batch {
   isOpen = false
+  /** Monotonic milliseconds. Asking the clock for each socket costs more than judging a message. */
+  beganAt = 0
   #due: Flush[] = []
 
   begin(): void {
+    this.beganAt = performance.now()
     this.isOpen = true
   }
 

@@ -16,7 +16,7 @@ const GRAIN_MS = 1
 /** setTimeout takes no more; the timer then looks again. */
 const LATEST_MS = 2 ** 31 - 1
 
-export const monotonicNow = (): number => performance.now()
+export const monotonicNow = (): number => (batch.isOpen ? batch.beganAt : performance.now())
 
 /** gateway/gateway.ts, with its links. */
 export type Core = Machine & { flushLinks(now: number): void }
