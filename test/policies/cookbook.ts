@@ -5,8 +5,8 @@ import { loadSettingsText } from '../../config/settings-from-yaml.ts'
 import type { Settings } from '../../config/settings.ts'
 import { type RunningGateway, startGateway } from '../../gateway/io/process.ts'
 import { type Channel, type Client, connect, json, type Refused } from '../../sdk/client/index.ts'
-import { type Host, service, startHost } from '../../sdk/host/index.ts'
-import { portOf, scratchFolder, type Test } from '../gateway/io/started.ts'
+import { type Host, type Service, service, startHost } from '../../sdk/host/index.ts'
+import { eventually, portOf, scratchFolder, type Test } from '../gateway/io/started.ts'
 
 const DEADLINE_MS = 10_000
 
@@ -71,14 +71,33 @@ export async function cookbook(t: Test, yaml: string, routes: string[], serviceN
       },
     ]),
   )
-  const definition = service(serviceName, { keys: 'any', routes: handlers })
-  const host = await startHost({ name: 'local', listen: '127.0.0.1:0', services: [definition], codec: json })
-  t.teardown(() => host.close())
+  return cookbookOf(t, yaml, () => [service(serviceName, { keys: 'any', routes: handlers })], { got })
+}
+
+/** What is not as usual: who notes what came, and what stands between the gateway and a host at this address. */
+type Unusual = { got?: string[]; between?: (address: string) => Promise<string> }
+
+/** Starts what a page says, with each of its hosts running `servicesOf` its name. */
+export async function cookbookOf(
+  t: Test,
+  yaml: string,
+  servicesOf: (host: string) => Service[],
+  { got = [], between = async (address) => address }: Unusual = {},
+): Promise<Cookbook> {
   const settings = settingsOf(t, yaml)
-  for (const each of settings.hosts) each.address = host.address
+  const hosts: Host[] = []
+  for (const each of settings.hosts) {
+    const services = servicesOf(each.name)
+    const host = await startHost({ name: each.name, listen: '127.0.0.1:0', services, codec: json })
+    t.teardown(() => host.close())
+    each.address = await between(host.address)
+    hosts.push(host)
+  }
   const running = await startGateway(settings)
   t.teardown(() => running.close())
-  return new Cookbook(t, running, host, got)
+  const { gateway } = running
+  await eventually(() => gateway.hosts().every(({ state }) => state === 'linked'), 'the links')
+  return new Cookbook(t, running, hosts[0], got)
 }
 
 export class Player {
