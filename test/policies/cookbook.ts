@@ -71,18 +71,15 @@ export async function cookbook(t: Test, yaml: string, routes: string[], serviceN
       },
     ]),
   )
-  return cookbookOf(t, yaml, () => [service(serviceName, { keys: 'any', routes: handlers })], { got })
+  return cookbookOf(t, yaml, () => [service(serviceName, { keys: 'any', routes: handlers })], got)
 }
-
-/** What is not as usual: who notes what came, and what stands between the gateway and a host at this address. */
-type Unusual = { got?: string[]; between?: (address: string) => Promise<string> }
 
 /** Starts what a page says, with each of its hosts running `servicesOf` its name. */
 export async function cookbookOf(
   t: Test,
   yaml: string,
   servicesOf: (host: string) => Service[],
-  { got = [], between = async (address) => address }: Unusual = {},
+  got: string[] = [],
 ): Promise<Cookbook> {
   const settings = settingsOf(t, yaml)
   const hosts: Host[] = []
@@ -90,7 +87,7 @@ export async function cookbookOf(
     const services = servicesOf(each.name)
     const host = await startHost({ name: each.name, listen: '127.0.0.1:0', services, codec: json })
     t.teardown(() => host.close())
-    each.address = await between(host.address)
+    each.address = host.address
     hosts.push(host)
   }
   const running = await startGateway(settings)
