@@ -26,7 +26,7 @@ export const steps: readonly Step[] = [
     name: 'processes',
     folders: ['test/cli/', 'test/e2e/', 'test/interop/', 'test/proof/', 'test/bench/'],
     jobs: 1,
-    timeoutSeconds: 180,
+    timeoutSeconds: 300,
   },
 ]
 

@@ -56,7 +56,7 @@ export class Listeners {
     for (const listener of this.#listeners) listener.stop()
   }
 
-  /** Ends what is left of those that stopped and is no carrier. */
+  /** Ends what is left of those that stopped and is no carrier: requests, and ports that carriers shared. */
   end(): void {
     for (const listener of this.#listeners) listener.end?.()
   }

@@ -40,7 +40,7 @@ export interface Listener extends Entrance {
   stop(): void
   /** Where open connections need the port itself: gives it up at once, and them with it. Behind `stop`. */
   vacate?(): void
-  /** Ends what is left here and is no carrier: connections of HTTP. */
+  /** Ends what is left here and is no carrier: connections of HTTP, the port of UDP. */
   end?(): void
   /** Where there is a choice: what it sends and receives by. */
   readonly socketKind?: string | undefined

@@ -82,6 +82,12 @@ export class UdpListener implements Listener, Machine, DatagramEnvironment {
     this.#closeWhenEmpty()
   }
 
+  /** What is written goes out, and the port is free when this returns: whoever starts next on it finds it so. */
+  end(): void {
+    this.flush(this.now())
+    this.vacate()
+  }
+
   vacate(): void {
     this.stop()
     for (const carrier of [...this.#conversations.carriers.open]) carrier.destroy()
