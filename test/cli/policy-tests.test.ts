@@ -1,14 +1,14 @@
 // `skewer test`: the page's own files, what fails and why, and mistakes with their places.
-import { readFileSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
+import { pageText } from '../policies/cookbook.ts'
 import { skewer } from './skewer.ts'
 
 /** Processes, on a machine that may be busy. */
 t.setTimeout(120_000)
 
-const page = readFileSync(new URL('../../docs/policies/testing.md', import.meta.url), 'utf8')
-const [config, tests] = [...page.matchAll(/^```yaml\n(.*?)^```$/gms)].map((match) => match[1])
+const [config, tests] = [pageText('testing'), pageText('testing', 1)]
 const folder = t.testdir({ 'skewer.yaml': config, 'policies.test.yaml': tests })
 
 t.test('the page: everything is as it says', async (t) => {

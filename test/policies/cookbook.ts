@@ -10,10 +10,10 @@ import { eventually, portOf, scratchFolder, type Test } from '../gateway/io/star
 
 const DEADLINE_MS = 10_000
 
-/** The first configuration of a page, as it stands there. */
-export function pageText(page: string): string {
+/** A YAML text of a page, the first one by default, as it stands there. */
+export function pageText(page: string, index = 0): string {
   const text = readFileSync(new URL(`../../docs/policies/${page}.md`, import.meta.url), 'utf8')
-  return /^```yaml\n(.*?)^```$/ms.exec(text)![1]
+  return [...text.matchAll(/^```yaml\n(.*?)^```$/gms)][index][1]
 }
 
 export function settingsOf(t: Test, yaml: string): Settings {
@@ -50,9 +50,13 @@ export class Cookbook {
     return sum
   }
 
-  async player(user: string, actor = 'room', serviceName = 'arena'): Promise<Player> {
-    const port = portOf(this.running, 'tcp')
-    const client = connect({ gateways: [`tcp://127.0.0.1:${port}`], token: user, codec: json })
+  /** Where players connect. */
+  get address(): string {
+    return `127.0.0.1:${portOf(this.running, 'tcp')}`
+  }
+
+  async player(user: string, actor = 'room', serviceName = 'arena', address = this.address): Promise<Player> {
+    const client = connect({ gateways: [`tcp://${address}`], token: user, codec: json })
     this.#t.teardown(() => client.close())
     await client.ready()
     return new Player(client, client.actor(serviceName, actor))
@@ -71,15 +75,18 @@ export async function cookbook(t: Test, yaml: string, routes: string[], serviceN
       },
     ]),
   )
-  return cookbookOf(t, yaml, () => [service(serviceName, { keys: 'any', routes: handlers })], got)
+  return cookbookOf(t, yaml, () => [service(serviceName, { keys: 'any', routes: handlers })], { got })
 }
 
-/** Starts what a page says, with each of its hosts running `servicesOf` its name. */
+/** Who notes what came, and what stands between the gateway and the host at an address: the address to dial instead. */
+type Unusual = { got?: string[]; between?: (address: string) => Promise<string> }
+
+/** Starts what a page says, with each of its hosts, reached as `between` says, running `servicesOf` its name. */
 export async function cookbookOf(
   t: Test,
   yaml: string,
   servicesOf: (host: string) => Service[],
-  got: string[] = [],
+  { got = [], between = async (address) => address }: Unusual = {},
 ): Promise<Cookbook> {
   const settings = settingsOf(t, yaml)
   const hosts: Host[] = []
@@ -87,7 +94,7 @@ export async function cookbookOf(
     const services = servicesOf(each.name)
     const host = await startHost({ name: each.name, listen: '127.0.0.1:0', services, codec: json })
     t.teardown(() => host.close())
-    each.address = host.address
+    each.address = await between(host.address)
     hosts.push(host)
   }
   const running = await startGateway(settings)

@@ -6,7 +6,10 @@ import { SLOW_CONSUMER_DEFAULTS, type SlowConsumerSettings } from '../../policie
 import { code } from '../../protocols/codes.ts'
 import { laneKind, writeLatest, writeUnreliable } from '../../protocols/wire/lane-frames.ts'
 import { attachedPair, bytes, clientKind, read, World } from '../gateway/world.ts'
-import { cookbook, pageText } from './cookbook.ts'
+import { type Context, service } from '../../sdk/host/index.ts'
+import { eventually } from '../gateway/io/started.ts'
+import { cookbookOf, pageText } from './cookbook.ts'
+import { Wire } from './wire.ts'
 
 const slow = (change: Partial<SlowConsumerSettings>) => ({
   policies: { slowConsumers: { ...SLOW_CONSUMER_DEFAULTS, ...change } },
@@ -112,12 +115,41 @@ t.test("a listener's own settings take the place of the gateway's", async (t) =>
   t.same([of({ settings: listener }), of()], [1024, 4096])
 })
 
-t.test('the page, running', async (t) => {
-  const book = await cookbook(t, pageText('slow-consumers'), ['arena.say'])
-  const ann = await book.player('ann')
-  t.same(await ann.calls('arena.say', ['x']), ['ok'])
-  const [connection] = book.running.gateway.connections
-  t.match(connection.slow().settings, { latestAboveBytes: 32 * 1024, latestKeysMax: 64 })
+t.test('the page, running: who reads late gets the newest value of a key, and all that is reliable', async (t) => {
+  const wire = new Wire(t)
+  let isHeldBack = () => false
+  let sent = 0
+  const say = async (ctx: Context<undefined>) => {
+    while (!isHeldBack() && sent < 4000) {
+      ctx.latest(ctx.session, 'arena.seen', 'me', { stamp: ++sent, fill: 'x'.repeat(32_000) })
+      await new Promise(setImmediate)
+    }
+    // One for each turn: what is sent in the same turn is one value already when it leaves the host.
+    for (let i = 0; i < 3; i++) {
+      ctx.latest(ctx.session, 'arena.seen', 'me', { stamp: ++sent, fill: '' })
+      ctx.push(ctx.session, 'arena.told', i)
+      await new Promise(setImmediate)
+    }
+    return 'said'
+  }
+  const book = await cookbookOf(t, pageText('slow-consumers'), () => [
+    service('arena', { keys: 'any', routes: { 'arena.say': say, 'arena.enter': () => 'in' } }),
+  ])
+  isHeldBack = () => book.count('slow_consumers gateway', verdict.delay) >= 20
+  const ann = await book.player('ann', 'room', 'arena', await wire.to(book.address))
+  const seen: number[] = []
+  const told: unknown[] = []
+  ann.room.on('arena.seen', (payload) => void seen.push((payload as { stamp: number }).stamp))
+  ann.room.on('arena.told', (payload) => void told.push(payload))
+  t.equal(await ann.room.call('arena.enter'), 'in')
+  wire.hold()
+  const said = ann.room.call('arena.say', 'x')
+  await eventually(isHeldBack, 'values that are held back')
+  wire.release()
+  t.equal(await said, 'said')
+  await eventually(() => seen.at(-1) === sent, 'the newest value')
+  t.same(told, [0, 1, 2])
+  t.ok(seen.length <= sent - 19, `${seen.length} of ${sent} came`)
   const { compiled } = book.running.gateway.policing
   t.match(compiled.slowConsumers('websocket-8080').settings, { dropAboveShare: 0.25, behindMaxMs: 30_000 })
 })
