@@ -123,7 +123,8 @@ export class Client {
   }
 
   /**
-   * Listens to an event of the client: `state`, `welcomed`, `disconnected`, `ended`, `invited`, `refused`, `rtt`, `error`.
+   * Listens to an event of the client: `state`, `welcomed`, `disconnected`, `tokenFailed`, `ended`, `invited`,
+   * `refused`, `rtt`, `error`.
    * @returns what takes the listener away again.
    * @example
    * client.on('state', (state) => console.log(state))
@@ -259,7 +260,7 @@ function tokenProvider(token: ConnectOptions['token'], now: () => number): Uint8
       .then(token)
       .then(
         (value) => give(encoded(value), now()),
-        () => give(undefined, now()),
+        (error: unknown) => give(undefined, now(), error),
       )
   }
 }

@@ -14,6 +14,7 @@ import type { ClientCore } from './core.ts'
 import type { CoreChannel } from './core-channel.ts'
 import { DatagramSender } from './datagram-sender.ts'
 import { receiveDatagram, receiveFrame } from './gateway-frames.ts'
+import { Renewal } from './renewal.ts'
 import { ROUTES_MAX } from './routes.ts'
 
 export type ConnectionState = 'token' | 'dialing' | 'hello' | 'login' | 'welcomed' | 'closed'
@@ -35,6 +36,7 @@ export class ClientConnection implements RouteNumbers, FrameSink {
   readonly writer = new Writer(FIRST_BYTES)
   readonly memberships: Membership[] = []
   readonly datagrams: DatagramSender
+  readonly renewal: Renewal
   state: ConnectionState = 'token'
   binding: Uint8Array = EMPTY
   /** What the carrier's own handshake has shown, and the gateway taken. */
@@ -48,8 +50,6 @@ export class ClientConnection implements RouteNumbers, FrameSink {
   isDraining = false
   /** Nothing was heard for a while though something is owed; another way is looked for. */
   isSilent = false
-  /** A new token was asked for; the TICKET that follows says that it was accepted (T2). */
-  isAuthWanted = false
   /** More is queued than lanes may add to. */
   isBlocked = false
   welcomedAt = -1
@@ -73,6 +73,7 @@ export class ClientConnection implements RouteNumbers, FrameSink {
     this.id = id
     this.address = address
     this.datagrams = new DatagramSender(core, this)
+    this.renewal = new Renewal(core, this)
   }
 
   get isOpen(): boolean {
@@ -168,7 +169,7 @@ export class ClientConnection implements RouteNumbers, FrameSink {
   }
 
   deadline(): number {
-    return Math.min(this.lostAt, this.lingerUntil, this.#pingDueAt)
+    return Math.min(this.lostAt, this.lingerUntil, this.#pingDueAt, this.renewal.deadline())
   }
 
   get #pingDueAt(): number {
@@ -182,6 +183,7 @@ export class ClientConnection implements RouteNumbers, FrameSink {
     if (this.lostAt <= now) return 'lost'
     if (this.lingerUntil <= now) return 'lingered'
     if (this.#pingDueAt <= now) this.#ping(now)
+    this.renewal.tick(now)
     return 'alive'
   }
 

@@ -254,8 +254,8 @@ export class ClientCore {
   }
 
   holdTicket(connection: ClientConnection, ticket: Ticket): void {
-    if (connection.isAuthWanted) {
-      connection.isAuthWanted = false
+    if (connection.renewal.isShown) {
+      connection.renewal.isShown = false
       this.attacher.authRenewed(this.now)
     }
     if (!this.dialer.takesTickets || connection !== this.dialer.active) return

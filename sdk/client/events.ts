@@ -59,6 +59,9 @@ export type ClientEvents = {
   /** A connection ended, or could not be made; the client comes back by itself. Code 0, no name: it just went away,
    * and `text` is what the system says of it. */
   disconnected: { gateway: string; code: number; name: string; text: string }
+  /** The gateway wants another token in mid-session, and the source of tokens threw `error` or gave none (undefined). It is
+   * asked again after `retryMs`; 0: with the next connection, since this one is closed before. */
+  tokenFailed: { gateway: string; error: unknown; retryMs: number }
   /** The session is over and does not come back: its channels have ended before. */
   ended: { code: number; name: string; text: string }
   /** An actor has opened a channel to this session; add handlers in this turn. */

@@ -116,7 +116,7 @@ function receiveHandshake(core: ClientCore, connection: ClientConnection, kind: 
   if (kind === clientKind.pong) return readPair(r) !== undefined
   if (kind === clientKind.authRequired && connection.state === 'login') {
     const a = readNumber(r)
-    if (a !== undefined) core.dialer.greeter.renew(connection, core.now)
+    if (a !== undefined) connection.renewal.wanted(a, core.now)
     return a !== undefined
   }
   return kind === clientKind.close && receiveClose(core, connection, r)
@@ -234,7 +234,7 @@ function receiveControl(core: ClientCore, connection: ClientConnection, kind: nu
     }
     case clientKind.authRequired: {
       const a = readNumber(r)
-      if (a !== undefined) core.dialer.greeter.renew(connection, now)
+      if (a !== undefined) connection.renewal.wanted(a, now)
       return a !== undefined
     }
     case clientKind.drain: {

@@ -1,9 +1,10 @@
-// How a connection is greeted: HELLO, then a ticket and the proof of its secret over the gateway's nonce, or a token (A1);
-// later on another token where authority has run out (T2). One token is fetched for each LOGIN and REAUTH.
+// How a connection is greeted: HELLO, then a ticket and the proof of its secret over the gateway's nonce, or a token (A1).
+// One token is fetched for each LOGIN, and for each REAUTH (renewal.ts).
 import type { Hello } from '../../protocols/client/frames.ts'
-import { PROTOCOL_VERSION, writeLogin, writeReauth, writeResume } from '../../protocols/client/frames.ts'
+import { PROTOCOL_VERSION, writeLogin, writeResume } from '../../protocols/client/frames.ts'
 import type { ClientConnection } from './connection.ts'
 import type { ClientCore } from './core.ts'
+import type { GiveToken } from './options.ts'
 
 const NO_BYTES = new Uint8Array(0)
 const RESUME_CONTEXT = new TextEncoder().encode('skewer-resume-1')
@@ -32,10 +33,10 @@ export class Greeter {
 
   /** Fetches a token for the next LOGIN; false: there is none now. */
   prepare(done: (isReady: boolean, now: number) => void, now: number): void {
-    this.#askToken(now, (token, at) => {
+    this.askToken((token, at) => {
       this.#token = token
       done(token !== undefined, at)
-    })
+    }, now)
   }
 
   /** Shows the ticket, or what `prepare` has fetched, in answer to the nonce of this connection. */
@@ -58,28 +59,19 @@ export class Greeter {
     core.wake()
   }
 
-  /** The gateway wants another token on this connection. */
-  renew(connection: ClientConnection, now: number): void {
-    connection.isAuthWanted = true
-    this.#askToken(now, (token) => {
-      if (token === undefined || !connection.isOpen) return
-      writeReauth(connection.writer, token)
-      this.#core.wake()
-    })
-  }
-
-  #askToken(now: number, give: (token: Uint8Array | undefined, now: number) => void): void {
+  /** Asks the application's source once; it answers now or later, and what it says after that is not heard. */
+  askToken(give: GiveToken, now: number): void {
     const token = this.#core.settings.token
     if (typeof token !== 'function') {
       give(token, now)
       return
     }
     let isGiven = false
-    token((value, at) => {
+    token((value, at, error) => {
       if (isGiven) return
       isGiven = true
       this.#core.enter(at)
-      give(value, at)
+      give(value, at, error)
       this.#core.left()
       this.#core.wake()
     }, now)

@@ -8,8 +8,11 @@ import type { Missed } from '../../protocols/session/group-member.ts'
 import type { Item, Window } from '../../protocols/session/outbox.ts'
 import type { CoreChannel } from './core-channel.ts'
 
-/** Gives a token, or undefined where none can be had now: now or later, once. */
-export type TokenProvider = (give: (token: Uint8Array | undefined, now: number) => void, now: number) => void
+/** Takes a token, or undefined where none can be had now; `error` says why. */
+export type GiveToken = (token: Uint8Array | undefined, now: number, error?: unknown) => void
+
+/** Gives a token: now or later, once. */
+export type TokenProvider = (give: GiveToken, now: number) => void
 
 export type ClientOptions = {
   /**
@@ -21,7 +24,7 @@ export type ClientOptions = {
   raceMs?: number
   /** First pause before ways that are preferred to the one in use are tried again; it grows to 30 times as much. Default 10 s. */
   probeMs?: number
-  /** What LOGIN and REAUTH show; a provider is asked each time. */
+  /** What LOGIN and REAUTH show; a provider is asked each time, and again where it had none. */
   token: Uint8Array | TokenProvider
   /** Name of the program, for the gateway's log. */
   agent?: string
@@ -80,6 +83,8 @@ export interface ClientSink {
   connectionEnded(address: number, code: number, text: string): void
   /** The session is over and does not come back; its channels have told their own endings before. */
   sessionEnded(code: number, text: string): void
+  /** The gateway wants a token and there is none: asked again on this connection after so long, 0: not on this one (T2). */
+  tokenFailed(address: number, error: unknown, retryMs: number): void
   /** A smoothed round trip, after each answer to a PING. */
   rtt(ms: number): void
   /** The actor of a channel has opened it (P5). */

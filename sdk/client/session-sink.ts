@@ -101,6 +101,10 @@ export class SessionSink implements ClientSink {
     this.listeners.tell('ended', { code: why, name: codeName(why), text })
   }
 
+  tokenFailed(address: number, error: unknown, retryMs: number): void {
+    this.listeners.tell('tokenFailed', { gateway: this.#options.gateways[address], error, retryMs })
+  }
+
   rtt(ms: number): void {
     this.listeners.tell('rtt', ms)
   }

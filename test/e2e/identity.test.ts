@@ -67,6 +67,30 @@ for (const transport of ['tcp', 'ws'] as const) {
   })
 }
 
+t.test('T2: a source of tokens that fails for a moment is asked again, and the connection stays', async (t) => {
+  const { taken, player } = await stage(t, 5000)
+  const error = new Error('the accounts are away')
+  let asked = 0
+  const client = player('tcp', () => {
+    if (++asked === 2) throw error
+    if (asked === 3) return Promise.reject(error)
+    return tokenFor('ann', asked === 1 ? 400 : 60_000)
+  })
+  const ends: unknown[] = []
+  const failures: unknown[] = []
+  client.on('disconnected', (end) => ends.push(end))
+  client.on('tokenFailed', (failure) => failures.push(failure))
+  const talker = new Talker(client.actor('arena', 'lobby'))
+  while (asked < 4) await talker.goOn(10)
+  const said = await talker.finished()
+  t.same(taken.get('ann'), upTo(said))
+  t.match(failures, [
+    { error, gateway: /^tcp:/, retryMs: Number },
+    { error, gateway: /^tcp:/, retryMs: Number },
+  ])
+  t.same(ends, [], 'on one connection')
+})
+
 t.test(
   'T2: nobody renews it: closed after parkMax, and back with all its messages when there is a token',
   async (t) => {

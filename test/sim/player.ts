@@ -281,6 +281,7 @@ export class Player implements ClientSink {
     if (!this.#world.isClosing && why !== code.taken_over)
       throw new Violation(`${this.name}: the session ended with ${why} ${text}`)
   }
+  tokenFailed(): void {}
   rtt(): void {}
   invited(channel: CoreChannel): void {
     this.rooms.set(`${channel.service}/${channel.key}`, channel)

@@ -330,6 +330,9 @@ export class Rig implements ClientSink {
   sessionEnded(code: number): void {
     this.log.push(`session ended ${code}`)
   }
+  tokenFailed(address: number, error: unknown, retryMs: number): void {
+    this.log.push(`token failed ${address} ${error} ${retryMs}`)
+  }
   rtt(): void {}
   invited(channel: CoreChannel): void {
     this.log.push(`invited ${channel.service}/${channel.key}`)
