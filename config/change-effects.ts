@@ -64,7 +64,7 @@ export const effectRows: readonly Row[] = [
     keys: '`listeners[].http`',
     pattern: /^listeners\[[^\]]*\]\.http\b/,
     touches: 'nothing',
-    effect: 'the next request, times with the next connection; sessions by HTTP that are there go on',
+    effect: 'the next request, on open connections too; what is under way and sessions by HTTP that are there go on',
   },
   {
     keys: '`policies` of the gateway, a listener, a service',

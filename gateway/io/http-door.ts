@@ -10,7 +10,7 @@ import type { HttpSettings, ListenerSettings } from '../../config/settings.ts'
 import { code } from '../../protocols/codes.ts'
 import type { Entrance } from '../seams.ts'
 import { type CallHome, isCall, takeCall } from './http-call.ts'
-import type { HttpExchange } from './http-exchange.ts'
+import type { Closing, HttpExchange } from './http-exchange.ts'
 import { HttpSessions, isSession, type SessionHome } from './http-sessions.ts'
 import type { IoCounters } from './io-counters.ts'
 import type { LeanHome, Released } from './lean-connection.ts'
@@ -62,7 +62,11 @@ export type Others = (socket: net.Socket, released: Released) => void
 /** Requests of one socket that wait for their answers. */
 const OPEN_MAX = 64
 const openOf = Symbol('open')
-type DoorSocket = net.Socket & { [openOf]?: number }
+/** Requests of a socket so far; Infinity: its last one was taken. */
+const servedOf = Symbol('served')
+type DoorSocket = net.Socket & { [openOf]?: number; [servedOf]?: number }
+
+const lastOne: Closing = { isLast: true }
 
 export class HttpDoor {
   readonly #entrance: Entrance
@@ -74,11 +78,14 @@ export class HttpDoor {
   readonly #others: Others
   readonly #doorkeeper: Doorkeeper
   readonly #forwarders: () => Networks | undefined
+  /** The newest there were: sessions that are there go on by them when HTTP is not wanted any more. */
+  #latest: HttpSettings | undefined
   isStopped = false
 
   /** `forwarders`: the proxies in front that name the client in each request. */
   constructor(entrance: Entrance, home: DoorHome, forwarders: () => Networks | undefined, others: Others) {
     this.#entrance = entrance
+    this.#latest = entrance.settings.http
     this.#home = home.http
     this.#counters = home.counters
     this.#now = home.now
@@ -106,6 +113,11 @@ export class HttpDoor {
     return this.isStopped || this.#home.isDraining()
   }
 
+  /** Other settings hold from the next request on. */
+  configure({ http }: ListenerSettings): void {
+    this.#latest = http ?? this.#latest
+  }
+
   /** Takes a socket that was accepted: its calls are served here, all else by the others. */
   greet(socket: net.Socket, released: Released): void {
     const { http } = this.#settings
@@ -123,11 +135,9 @@ export class HttpDoor {
 
   /** Answers what is its own; false: nothing of that is here. */
   answer(request: http.IncomingMessage, response: http.ServerResponse, path: string): boolean {
-    const settings = this.#settings.http
-    if (settings === undefined) return false
-    const isOurs = path === '/healthz' || (settings.calls && isCall(path)) || (settings.sessions && isSession(path))
-    if (!isOurs) return false
-    const exchange = new NodeExchange(request, response, path, settings, this.#counters, this)
+    if (!this.#isOurs(path)) return false
+    const exchange = this.#exchange(request, response, path)
+    if (exchange === undefined) return true
     // Two of them, joined by http-server.ts: whoever stands in front may have gone by the other one.
     if (request.headers.host?.includes(',')) exchange.cutOff(code.protocol, { detail: 'two Host headers' })
     else if (path === '/healthz') this.#health(exchange)
@@ -137,9 +147,29 @@ export class HttpDoor {
   }
 
   /** For what is on no path of this listener. */
-  nothing(request: http.IncomingMessage, response: http.ServerResponse, path: string, settings: HttpSettings): void {
-    const exchange = new NodeExchange(request, response, path, settings, this.#counters, this)
-    exchange.problem(code.not_found, { detail: 'nothing is here' })
+  nothing(request: http.IncomingMessage, response: http.ServerResponse, path: string): void {
+    this.#exchange(request, response, path)?.problem(code.not_found, { detail: 'nothing is here' })
+  }
+
+  #isOurs(path: string): boolean {
+    const settings = this.#settings.http
+    if (this.#sessions.goesOn(path)) return true
+    if (settings === undefined) return false
+    return path === '/healthz' || (settings.calls && isCall(path)) || (settings.sessions && isSession(path))
+  }
+
+  /** Counts a request to its connection; undefined: an earlier one was the last, and this one does not run. */
+  #exchange(request: http.IncomingMessage, response: http.ServerResponse, path: string): NodeExchange | undefined {
+    const settings = this.#latest!
+    const socket = request.socket as DoorSocket
+    const served = (socket[servedOf] ?? 0) + 1
+    const most = settings.requestsPerConnection
+    const isLast = served >= most && most > 0
+    socket[servedOf] = isLast ? Infinity : served
+    const exchange = new NodeExchange(request, response, path, settings, this.#counters, isLast ? lastOne : this)
+    if (served !== Infinity) return exchange
+    exchange.cutOff(code.too_many_requests, { detail: `a connection has at most ${most} requests here` })
+    return undefined
   }
 
   #health(exchange: NodeExchange): void {

@@ -71,6 +71,7 @@ export class HttpFront {
     return () => {
       secure?.()
       this.acceptor.configure(settings)
+      this.door.configure(settings)
       setTimes(this.http, this.#owner.times(settings))
     }
   }

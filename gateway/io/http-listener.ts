@@ -48,6 +48,6 @@ export class HttpListener implements Listener, HttpFrontOwner {
   answer(request: http.IncomingMessage, response: http.ServerResponse): void {
     const { door } = this.#front
     const path = pathOf(request)
-    if (!door.answer(request, response, path)) door.nothing(request, response, path, this.settings.http!)
+    if (!door.answer(request, response, path)) door.nothing(request, response, path)
   }
 }

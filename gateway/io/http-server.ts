@@ -2,6 +2,9 @@
 // could read in two ways (both lengths, a length twice, folded headers, bare line feeds): all of that is answered 400 and
 // the connection closed. A header that comes twice is joined by a comma, which no reader of ours takes for a value.
 //
+// How many requests a connection has is counted in http-door.ts: node:http would refuse the next one of a connection that has
+// had more than a limit that came down, instead of answering it and closing behind.
+//
 // It listens nowhere itself: an Acceptor gives it sockets. Its own look-out for slow requests begins at `listening`, so that
 // is said to it.
 import http from 'node:http'
@@ -14,7 +17,7 @@ const HEADERS_MAX = 100
 /** How often requests that take too long are looked for. */
 const LOOK_MS = 500
 
-export type HttpTimes = Pick<HttpSettings, 'requestMs' | 'keepAliveMs' | 'requestsPerConnection'>
+export type HttpTimes = Pick<HttpSettings, 'requestMs' | 'keepAliveMs'>
 
 export function httpServer(times: HttpTimes, counters: IoCounters): http.Server {
   const server = http.createServer({
@@ -36,11 +39,10 @@ export function httpServer(times: HttpTimes, counters: IoCounters): http.Server 
 }
 
 /** Holds for connections that come from now on, and for the next request of the others. */
-export function setTimes(server: http.Server, { requestMs, keepAliveMs, requestsPerConnection }: HttpTimes): void {
+export function setTimes(server: http.Server, { requestMs, keepAliveMs }: HttpTimes): void {
   server.headersTimeout = requestMs
   server.requestTimeout = requestMs
   server.keepAliveTimeout = keepAliveMs
-  server.maxRequestsPerSocket = requestsPerConnection
 }
 
 /** Where another answer is still to come, this one would be taken for it: then there is none. */

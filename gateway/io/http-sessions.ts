@@ -49,6 +49,11 @@ export class HttpSessions {
     this.#forwarders = forwarders
   }
 
+  /** Whether this may be of a session that is there, which goes on though no more are wanted. */
+  goesOn(path: string): boolean {
+    return this.#carriers.size > 0 && isSession(path) && path !== PATH
+  }
+
   answer(exchange: NodeExchange): void {
     const { path, method } = exchange
     if (path === PATH) {

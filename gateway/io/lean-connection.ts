@@ -102,7 +102,9 @@ export class LeanConnection implements SocketSink {
     }
     if (request.end < lent.length) this.#keep(lent.subarray(request.end))
     this.isBusy = true
-    const isLast = ++this.#served === settings!.requestsPerConnection
+    // The limit may have come down below what was served already.
+    const { requestsPerConnection: most } = settings!
+    const isLast = ++this.#served >= most && most > 0
     const closing = isLast ? { isLast } : this.#closing
     this.#home.call(new LeanExchange(this, request, settings!, this.#home, closing), this.socket)
   }

@@ -59,7 +59,7 @@ export class WebSocketListener implements Listener, HttpFrontOwner {
   /** Without HTTP nothing but an upgrade is waited for, and that in the time of a handshake. */
   times({ http }: ListenerSettings): HttpTimes {
     const { handshakeMs } = this.#home
-    return http ?? { requestMs: handshakeMs, keepAliveMs: handshakeMs, requestsPerConnection: 1 }
+    return http ?? { requestMs: handshakeMs, keepAliveMs: handshakeMs }
   }
 
   greets(socket: net.Socket): void {
@@ -78,10 +78,9 @@ export class WebSocketListener implements Listener, HttpFrontOwner {
 
   answer(request: http.IncomingMessage, response: http.ServerResponse): void {
     const path = pathOf(request)
-    if (this.settings.http !== undefined) {
-      this.#forget(request.socket)
-      if (this.#front.door.answer(request, response, path)) return
-    }
+    const isAnswered = this.#front.door.answer(request, response, path)
+    if (isAnswered || this.settings.http !== undefined) this.#forget(request.socket)
+    if (isAnswered) return
     response.setHeader('Content-Type', 'text/plain; charset=utf-8')
     response.setHeader('Connection', 'close')
     if (request.method !== 'GET' && request.method !== 'HEAD') {
