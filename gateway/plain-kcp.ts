@@ -55,11 +55,12 @@ export class PlainKcp {
     return this.#strangers.size
   }
 
-  /** Takes a datagram, lent for the call. */
-  receive(ip: string, port: number, datagram: Uint8Array, now: number): void {
+  /** Takes a datagram, bytes[start, end), lent for the call. */
+  receive(ip: string, port: number, bytes: Uint8Array, start: number, end: number, now: number): void {
     const counters = this.#counters
     counters.received++
-    counters.receivedBytes += datagram.length
+    counters.receivedBytes += end - start
+    const datagram = start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end)
     const why = this.#receive(ip, port, datagram, now)
     if (why !== undefined) counters.drop(why)
   }

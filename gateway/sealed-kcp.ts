@@ -7,16 +7,16 @@
 //                                                         DATA -> KCP     BARE -> the core     CLOSE -> the end
 import { type HandshakeLimit, HANDSHAKE_RATE } from '../policies/handshake-limit.ts'
 import { code } from '../protocols/codes.ts'
+import { packetHeadroom } from '../protocols/kcp/segment-pool.ts'
 import type { KcpSettings } from '../protocols/kcp/settings.ts'
 import { ConnectionIdCipher } from '../protocols/secure/connection-id.ts'
 import { COOKIE_ROTATION_MS } from '../protocols/secure/cookie-jar.ts'
 import { deriveKey } from '../protocols/secure/crypto.ts'
-import { datagramType, SEALED_CONV, SEALED_OVERHEAD_BYTES } from '../protocols/secure/datagram-codec.ts'
+import { datagramType, SEALED_CONTENT_AT, SEALED_CONV } from '../protocols/secure/datagram-codec.ts'
 import type { DatagramReceived, SecureDatagramConnection } from '../protocols/secure/datagram-connection.ts'
 import { DatagramServer } from '../protocols/secure/datagram-server.ts'
 import type { Responder } from '../protocols/secure/handshakes.ts'
 import { isReflectionPort } from '../protocols/secure/reflection-ports.ts'
-import { ViewCache } from '../protocols/secure/view-cache.ts'
 import { AddressTexts } from './address-texts.ts'
 import type { DatagramCounters, DatagramDropReason } from './datagram-counters.ts'
 import { KcpCarrier, type KcpPath } from './kcp-carrier.ts'
@@ -28,7 +28,6 @@ import { addressKey, networkKey } from '../policies/network.ts'
 export const UNCONFIRMED_MAX = 4096
 /** What a connection id has room for. */
 const CONNECTIONS_MAX = 1 << 20
-const DATAGRAM_BYTES_MAX = 1500
 const CLUSTER_LABEL = 'skewer/1 udp'
 const COOKIE_LABEL = 'skewer/1 cookies'
 
@@ -59,8 +58,6 @@ export class SealedKcp {
   readonly #options: SealedOptions
   readonly #paths = new Map<SecureDatagramConnection, SealedPath>()
   readonly #addresses = new AddressTexts()
-  readonly #out = new Uint8Array(DATAGRAM_BYTES_MAX + SEALED_OVERHEAD_BYTES)
-  readonly #sealed = new ViewCache(this.#out)
   /** Made with the first datagram: a listener may be there before its keys are. */
   #server: DatagramServer | undefined
   #responder: Responder | undefined
@@ -85,12 +82,12 @@ export class SealedKcp {
     return this.#server?.unconfirmed ?? 0
   }
 
-  /** Takes a datagram, lent for the call. */
-  receive(ip: string, port: number, datagram: Uint8Array, now: number): void {
+  /** Takes a datagram, bytes[start, end), lent for the call. */
+  receive(ip: string, port: number, bytes: Uint8Array, start: number, end: number, now: number): void {
     const counters = this.#counters
     counters.received++
-    counters.receivedBytes += datagram.length
-    const why = this.#receive(ip, port, datagram, now)
+    counters.receivedBytes += end - start
+    const why = this.#receive(ip, port, bytes, start, end, now)
     if (why !== undefined) counters.drop(why)
   }
 
@@ -104,15 +101,22 @@ export class SealedKcp {
     this.carriers.tick(now)
   }
 
-  #receive(ip: string, port: number, datagram: Uint8Array, now: number): DatagramDropReason | undefined {
+  #receive(
+    ip: string,
+    port: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    now: number,
+  ): DatagramDropReason | undefined {
     if (isReflectionPort(port)) return 'reflection_port'
-    if (datagram[0] === datagramType.init) {
+    if (end > start && bytes[start] === datagramType.init) {
       if (this.isClosed) return 'stopped'
       this.#renew()
     }
     const server = this.#server ?? this.#makeServer()
     if (server === undefined) return 'stopped'
-    const outcome = server.receive(this.#addresses.of(ip, port), datagram, now)
+    const outcome = server.receiveIn(this.#addresses.of(ip, port), bytes, start, end, now)
     if (outcome.kind === 'packet') return this.#arrived(outcome.connection, outcome.received, now)
     if (outcome.kind === 'dropped') return outcome.why
     if (outcome.kind === 'stray') return 'stray'
@@ -222,11 +226,18 @@ export class SealedKcp {
 
   // ---- what paths ask for ----
 
-  /** Seals content and sends it; false when it cannot. */
-  seal(path: SealedPath, kind: 'data' | 'bare', content: Uint8Array): boolean {
-    const length = path.connection.seal(kind, content, this.#out)
-    if (length > 0) this.#env.send(this.#sealed.of(length), 0, length, path.ip, path.port)
-    return length > 0
+  /** Seals the content bytes[at, end) where it is and sends it; false when it cannot. */
+  seal(path: SealedPath, kind: 'data' | 'bare', bytes: Uint8Array, at: number, end: number): boolean {
+    const sealedEnd = path.connection.sealIn(kind, bytes, at, end)
+    if (sealedEnd > 0) this.#env.send(bytes, at - SEALED_CONTENT_AT, sealedEnd, path.ip, path.port)
+    return sealedEnd > 0
+  }
+
+  /** The same of a frame that has no room around it. */
+  sealBare(path: SealedPath, frame: Uint8Array): boolean {
+    const { packet } = this.carriers.pool
+    packet.set(frame, packetHeadroom)
+    return this.seal(path, 'bare', packet, packetHeadroom, packetHeadroom + frame.length)
   }
 
   /** The longest frame that a bare datagram holds. */
@@ -286,11 +297,11 @@ class SealedPath implements KcpPath {
   }
 
   send(bytes: Uint8Array, start: number, end: number): void {
-    this.#home.seal(this, 'data', bytes.subarray(start, end))
+    this.#home.seal(this, 'data', bytes, start, end)
   }
 
   sendBare(frame: Uint8Array): boolean {
-    return frame.length <= this.#home.bareBytesMax && this.#home.seal(this, 'bare', frame)
+    return frame.length <= this.#home.bareBytesMax && this.#home.sealBare(this, frame)
   }
 
   turn(now: number): void {

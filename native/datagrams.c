@@ -2,7 +2,7 @@
 // call into JavaScript for each batch, sendmmsg when JavaScript flushes. Nothing is allocated for a datagram: bytes, lengths
 // and addresses lie in arrays that both sides hold. Linux; Node-API and the event loop of Node, whatever its version.
 //
-//   in slab    | slot 0: JavaScript's | slot 1 | ... | slot BATCH |      what came begins at slot 1
+//   in slab    | slot 0 | slot 1 | ... | slot BATCH |      what came begins at slot 1: ciphers want a block of memory before it
 //   out slab   | slot 0 | ... | slot BATCH - 1 |
 //   meta       of each slot eight words: length, port, four of the address (IPv4: the first), scope, 0
 //   behind the last of out: how many `flush` could not send, and what else went wrong

@@ -50,7 +50,7 @@ function join(table: Table, conv: number, envelope: Envelope): { line: KcpLine; 
   const line = new KcpLine(conv, settings, envelope, { ...sink, send: (bytes) => void up.push(bytes.slice()) }, now)
   for (let i = 0; i < 20; i++) {
     line.pump(now)
-    for (const bytes of up.splice(0)) table.receive('192.0.2.1', 4000, bytes, now)
+    for (const bytes of up.splice(0)) table.receive('192.0.2.1', 4000, bytes, 0, bytes.length, now)
     table.carriers.flush(now)
     for (const carrier of table.carriers.open) if (i === 5) carrier.write(Uint8Array.of(1))
     for (const bytes of down.splice(0)) line.receive(bytes, now)
@@ -69,7 +69,7 @@ function player(table: Table, conv: number, envelope: Envelope): { last: () => U
     line.write(payload, now)
     line.pump(now)
     for (const bytes of up.splice(0)) {
-      if (isServed) table.receive('192.0.2.1', 4000, bytes, now)
+      if (isServed) table.receive('192.0.2.1', 4000, bytes, 0, bytes.length, now)
       last = bytes
     }
     table.carriers.flush(now)
@@ -87,7 +87,7 @@ function junk(what: string, table: Table, bytes: Uint8Array): Case {
   let i = 0
   const run = repeat(() => {
     i = (i + 1) % addresses.length
-    table.receive(addresses[i], 20_000, bytes, now)
+    table.receive(addresses[i], 20_000, bytes, 0, bytes.length, now)
     down.length = 0
   })
   return { what, run }

@@ -1,14 +1,15 @@
-// The accelerator: native/streams.c and native/datagrams.c, built on demand (`skewer accelerate`) and never needed. Each serves
-// where it lies in the package and loads, unless SKEWER_ACCELERATOR=off is in the environment.
+// The accelerator: native/streams.c, native/datagrams.c and native/aead.c, built on demand (`skewer accelerate`) and never
+// needed. Each serves where it lies in the package and loads, unless SKEWER_ACCELERATOR=off is in the environment.
 import fs from 'node:fs'
 import { createRequire } from 'node:module'
 import path from 'node:path'
 import process from 'node:process'
+import type { NativeAead } from './native-aead.ts'
 import { NativePool, type NativeStreams } from './native-stream.ts'
 import type { NativeDatagrams } from './native-udp-socket.ts'
 
 /** Its parts, by the names of their sources. */
-export const acceleratorParts = ['streams', 'datagrams'] as const
+export const acceleratorParts = ['streams', 'datagrams', 'aead'] as const
 export type AcceleratorPart = (typeof acceleratorParts)[number]
 
 let pool: NativePool | undefined
@@ -35,6 +36,12 @@ export function accelerator(reads: Uint8Array, viewOf: (length: number) => Uint8
 
 /** What reads and writes many datagrams a call; undefined where it is not to be had. */
 export const datagramAccelerator = (): NativeDatagrams | undefined => load<NativeDatagrams>('datagrams')
+
+/** What seals and opens; undefined where it is not to be had, or this Node has not what it needs. */
+export function aeadAccelerator(): NativeAead | undefined {
+  const native = load<NativeAead>('aead')
+  return native?.isUsable ? native : undefined
+}
 
 /** What the log says of it. One that was built for another Node does not load; everything works without it. */
 export function acceleratorState(): 'on' | 'off' | 'not built' | 'does not load' {

@@ -27,7 +27,7 @@ export class DgramSocket implements UdpSocket {
     this.#socket = socket
     this.#counters = counters
     socket.on('message', (bytes, { address, port }) => {
-      if (!this.#isClosed) sink.datagram(bytes, address, port)
+      if (!this.#isClosed) sink.datagram(bytes, 0, bytes.length, address, port)
     })
     // An ICMP answer to something that was sent: the peer is gone, and its silence will tell.
     socket.on('error', () => counters.socketErrors++)

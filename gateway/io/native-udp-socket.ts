@@ -2,9 +2,9 @@
 // datagram makes an object. Addresses are words in arrays that native/datagrams.c reads and writes; their texts are made for a
 // peer that was not heard lately, and kept.
 //
-//   heard(count) -> each copied to the front of the slab -> sink          send* -> slots -> flush, or the slots are full
+//   heard(count) -> each -> sink          send* -> slots -> flush, or the slots are full
 import net from 'node:net'
-import { ViewCache } from '../../protocols/secure/view-cache.ts'
+import { ByteCopier } from '../../protocols/wire/byte-copy.ts'
 import type { DatagramCounters } from '../datagram-counters.ts'
 import { listenError } from './acceptor.ts'
 import { type DatagramSink, SOCKET_BUFFER_BYTES, type UdpPlace, type UdpSocket } from './udp-socket.ts'
@@ -57,9 +57,10 @@ export class NativeUdpSocket implements UdpSocket {
   readonly #sink: DatagramSink
   readonly #in: Uint8Array
   readonly #inMeta: Int32Array
-  readonly #lent: ViewCache
   readonly #out: Uint8Array
+  readonly #outView: DataView
   readonly #outMeta: Int32Array
+  readonly #copier = new ByteCopier()
   readonly #texts: (string | undefined)[] = new Array(PEERS_MAX).fill(undefined)
   readonly #textWords = new Int32Array(PEERS_MAX * ADDRESS_WORDS)
   readonly #wordsOf = new Map<string, number>()
@@ -75,9 +76,9 @@ export class NativeUdpSocket implements UdpSocket {
     this.#sink = sink
     this.#in = new Uint8Array((batch + 1) * slotBytes)
     this.#out = new Uint8Array((batch + 1) * slotBytes)
+    this.#outView = new DataView(this.#out.buffer)
     this.#inMeta = new Int32Array((batch + 1) * WORDS)
     this.#outMeta = new Int32Array((batch + 1) * WORDS)
-    this.#lent = new ViewCache(this.#in)
     this.#socket = native.open(
       place.host,
       net.isIPv6(place.host),
@@ -130,7 +131,7 @@ export class NativeUdpSocket implements UdpSocket {
     }
     meta[at + LENGTH] = length
     meta[at + PORT] = port
-    this.#out.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end), slot * slotBytes)
+    this.#copier.copy(bytes, start, end, this.#out, this.#outView, slot * slotBytes)
     this.#counters.sent++
     this.#counters.sentBytes += length
     this.#held = slot + 1
@@ -173,8 +174,8 @@ export class NativeUdpSocket implements UdpSocket {
         this.#counters.drop('too_large')
         continue
       }
-      this.#in.copyWithin(0, slot * slotBytes, slot * slotBytes + length)
-      this.#sink.datagram(this.#lent.of(length), this.#text(slot), meta[slot * WORDS + PORT])
+      const start = slot * slotBytes
+      this.#sink.datagram(this.#in, start, start + length, this.#text(slot), meta[slot * WORDS + PORT])
     }
   }
 

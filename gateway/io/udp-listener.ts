@@ -24,7 +24,7 @@ type Conversations = {
   settings: Readonly<KcpSettings>
   /** Nobody new is taken. */
   isClosed: boolean
-  receive(ip: string, port: number, datagram: Uint8Array, now: number): void
+  receive(ip: string, port: number, bytes: Uint8Array, start: number, end: number, now: number): void
   deadline(): number
   tick(now: number): void
 }
@@ -96,14 +96,14 @@ export class UdpListener implements Listener, Machine, DatagramEnvironment {
 
   // ---- the socket ----
 
-  datagram(lent: Uint8Array, ip: string, port: number): void {
+  datagram(bytes: Uint8Array, start: number, end: number, ip: string, port: number): void {
     if (this.settings.proxyProtocol === undefined) {
-      this.#conversations.receive(ip, port, lent, this.#home.now())
+      this.#conversations.receive(ip, port, bytes, start, end, this.#home.now())
       return
     }
     const from = this.#proxies
-    if (!from.read(lent, ip, port)) this.#home.counters.datagrams.drop('proxy_header')
-    else this.#conversations.receive(from.ip, from.port, lent.subarray(from.start), this.#home.now())
+    if (!from.read(bytes.subarray(start, end), ip, port)) this.#home.counters.datagrams.drop('proxy_header')
+    else this.#conversations.receive(from.ip, from.port, bytes, start + from.start, end, this.#home.now())
   }
 
   // ---- what conversations ask for ----

@@ -4,7 +4,8 @@
 /** Asked of the kernel, which may give less: a burst of all clients in one tick of a game waits here. */
 export const SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
 
-export type DatagramSink = { datagram(lent: Uint8Array, ip: string, port: number): void }
+/** Takes `bytes[start, end)`, lent for the call. */
+export type DatagramSink = { datagram(bytes: Uint8Array, start: number, end: number, ip: string, port: number): void }
 export type UdpPlace = { readonly name: string; readonly host: string; readonly port: number }
 
 export interface UdpSocket {

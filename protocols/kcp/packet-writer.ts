@@ -1,7 +1,7 @@
 // Packs the segments of one flush into datagrams of at most `mtu` bytes and lends each to the sink when it is full. One
 // buffer serves all conversations of a pool; it is free again when the sink returns.
 //
-//   | headroom 64 | segment | segment | ... | room for a tag |
+//   | headroom 80 | segment | segment | ... | room for a tag |
 //                  \________ lent __________/
 import { copyBytes, headerBytes, type Segment, writeHeader } from './segment.ts'
 import { packetHeadroom, type SegmentPool } from './segment-pool.ts'

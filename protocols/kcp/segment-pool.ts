@@ -8,8 +8,11 @@
 //   bytes     64    128   256   512   1024   1536
 import { Segment } from './segment.ts'
 
-/** Room in front of and behind a built datagram: who seals it can write its own header and tag in place. */
-export const packetHeadroom = 64
+/**
+ * Room in front of and behind a built datagram: who seals it can write its own header and tag in place, and has the block of 64
+ * bytes before it that some ciphers want.
+ */
+export const packetHeadroom = 80
 const PACKET_TAILROOM = 64
 /** What an Ethernet frame carries; KCP's own implementations stop here too. */
 export const mtuMax = 1500

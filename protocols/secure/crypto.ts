@@ -16,6 +16,27 @@ export interface Aead {
    * when the tag is wrong: what `out` holds then is not to be read. `sealed` has at least TAG_BYTES.
    */
   open(key: Uint8Array, counter: number, ad: Uint8Array, sealed: Uint8Array, out: Uint8Array): boolean
+  /** The same by offsets, where a library does that for less. */
+  readonly placed?: PlacedAead
+}
+
+/** ChaCha20-Poly1305 of what lies somewhere in longer arrays, without views of it. */
+export interface PlacedAead {
+  /** Seals bytes[at, end) in place, with bytes[start, at) beside it; the tag goes behind it, where there is room. */
+  seal(key: Uint8Array, counter: number, bytes: Uint8Array, start: number, at: number, end: number): void
+  /**
+   * Writes what was sealed to bytes[at, end), the tag being its last TAG_BYTES, to the front of `out`, with bytes[start, at)
+   * beside it. False, and nothing is written, when the tag is wrong.
+   */
+  open(
+    key: Uint8Array,
+    counter: number,
+    bytes: Uint8Array,
+    start: number,
+    at: number,
+    end: number,
+    out: Uint8Array,
+  ): boolean
 }
 
 /** X25519 (RFC 7748). */

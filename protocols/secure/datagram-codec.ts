@@ -5,6 +5,7 @@
 //   COOKIE    02 | echo 8 | cookie 16
 //   RESPONSE  03 | echo 8 | answer kind | message
 //   SEALED    10 | connection id 8 | counter u32 | sealed: (kind u8 | content) | tag 16
+import { CONNECTION_ID_BYTES } from './connection-id.ts'
 import { type CryptoProvider, type Hash, TAG_BYTES } from './crypto.ts'
 import { MESSAGE_BYTES_MAX } from './handshakes.ts'
 import { sameBytes } from '../link/proof.ts'
@@ -28,10 +29,12 @@ export const ECHO_BYTES = 8
 export const COOKIE_BYTES = 16
 export const MAC_BYTES = 16
 export const SEALED_HEAD_BYTES = 13
+/** Where the content of a sealed datagram begins, behind its kind. */
+export const SEALED_CONTENT_AT = SEALED_HEAD_BYTES + 1
 /** The conversation of KCP in a connection's DATA (KCP-7.2). */
 export const SEALED_CONV = 1
 /** What a sealed datagram has beside its content. */
-export const SEALED_OVERHEAD_BYTES = SEALED_HEAD_BYTES + 1 + TAG_BYTES
+export const SEALED_OVERHEAD_BYTES = SEALED_CONTENT_AT + TAG_BYTES
 /** The largest payload that UDP over IPv4 can have. */
 export const DATAGRAM_BYTES_MAX = 65_507
 export const ID_AT = 1
@@ -136,19 +139,20 @@ export function readResponse(
   return { kind: datagram[1 + ECHO_BYTES], message: datagram.subarray(RESPONSE_HEAD_BYTES) }
 }
 
-export const counterOf = (datagram: Uint8Array): number =>
-  (datagram[COUNTER_AT] |
-    (datagram[COUNTER_AT + 1] << 8) |
-    (datagram[COUNTER_AT + 2] << 16) |
-    (datagram[COUNTER_AT + 3] << 24)) >>>
-  0
+/** The low 32 bits of the counter of the sealed datagram that begins at `start`. */
+export function counterAt(bytes: Uint8Array, start: number): number {
+  const at = start + COUNTER_AT
+  return (bytes[at] | (bytes[at + 1] << 8) | (bytes[at + 2] << 16) | (bytes[at + 3] << 24)) >>> 0
+}
 
-/** Writes the head of a sealed datagram: what the AEAD covers as associated data. */
-export function writeSealedHead(out: Uint8Array, id: Uint8Array, counter: number): void {
-  out[0] = datagramType.sealed
-  out.set(id, ID_AT)
-  out[COUNTER_AT] = counter
-  out[COUNTER_AT + 1] = counter >>> 8
-  out[COUNTER_AT + 2] = counter >>> 16
-  out[COUNTER_AT + 3] = counter >>> 24
+/** Writes the head of a sealed datagram at `start`: what the AEAD covers as associated data. */
+export function writeSealedHead(out: Uint8Array, start: number, id: Uint8Array, counter: number): void {
+  out[start] = datagramType.sealed
+  const idAt = start + ID_AT
+  for (let i = 0; i < CONNECTION_ID_BYTES; i++) out[idAt + i] = id[i]
+  const at = start + COUNTER_AT
+  out[at] = counter
+  out[at + 1] = counter >>> 8
+  out[at + 2] = counter >>> 16
+  out[at + 3] = counter >>> 24
 }

@@ -5,32 +5,33 @@
 //
 //   after every call: nextDatagram until there is none; before every send: `address`
 import { code } from '../codes.ts'
-import type { CryptoProvider } from './crypto.ts'
+import { type CryptoProvider, NO_BYTES } from './crypto.ts'
 import { ClientPath } from './client-path.ts'
-import { DATAGRAM_BYTES_MAX, SEALED_OVERHEAD_BYTES, sealedKind } from './datagram-codec.ts'
-import { DatagramOpener, DatagramSealer, type OpenFailure, plainBytesOf } from './datagram-keys.ts'
+import { DATAGRAM_BYTES_MAX, SEALED_CONTENT_AT, SEALED_OVERHEAD_BYTES, sealedKind } from './datagram-codec.ts'
+import { DatagramOpener, DatagramSealer, type OpenFailure } from './datagram-keys.ts'
 import type { DatagramRoute } from './datagram-route.ts'
 import type { Established } from './handshakes.ts'
 import { ViewCache } from './view-cache.ts'
 
 export type DatagramDrop = OpenFailure | 'short' | 'malformed' | 'closed'
 
-/** What a datagram was. `bytes` are lent until the next datagram is opened, of whatever connection. */
+/** What a datagram was; lent, with its bytes, until the next datagram is opened, of whatever connection. */
 export type DatagramReceived =
   | { readonly kind: 'data' | 'bare'; readonly bytes: Uint8Array }
   | { readonly kind: 'control' }
   | { readonly kind: 'closed'; readonly code: number }
   | { readonly kind: 'dropped'; readonly why: DatagramDrop }
 
+/** Lent with what they hold. */
+const receivedData: { kind: 'data'; bytes: Uint8Array } = { kind: 'data', bytes: NO_BYTES }
+const receivedBare: { kind: 'bare'; bytes: Uint8Array } = { kind: 'bare', bytes: NO_BYTES }
+
 /** Longest content of one datagram. */
 export const CONTENT_BYTES_MAX = DATAGRAM_BYTES_MAX - SEALED_OVERHEAD_BYTES
 
-/** What was opened, and what is to be sealed: kind and content. One of each serves all connections. */
+/** What was opened: kind and content. One serves all connections. */
 const opened = new Uint8Array(DATAGRAM_BYTES_MAX)
-const openedPlain = new ViewCache(opened)
 const openedContent = new ViewCache(opened, 1)
-const toSeal = new Uint8Array(DATAGRAM_BYTES_MAX)
-const toSealPlain = new ViewCache(toSeal)
 
 export class SecureDatagramConnection {
   readonly established: Established
@@ -67,22 +68,36 @@ export class SecureDatagramConnection {
    * datagram's length; 0 when the connection is closed. Throws for content that no datagram can hold.
    */
   seal(kind: 'data' | 'bare', content: Uint8Array, out: Uint8Array): number {
+    if (content.length > CONTENT_BYTES_MAX) throw tooLong()
+    out.set(content, SEALED_CONTENT_AT)
+    return this.sealIn(kind, out, SEALED_CONTENT_AT, SEALED_CONTENT_AT + content.length)
+  }
+
+  /**
+   * Seals the content bytes[at, end) in place: the datagram begins SEALED_CONTENT_AT before it, where there is room, as there
+   * is for a tag behind it. Returns where it ends; 0 when the connection is closed. Throws as `seal`.
+   */
+  sealIn(kind: 'data' | 'bare', bytes: Uint8Array, at: number, end: number): number {
     if (this.#isClosed || this.#closing !== undefined) return 0
-    return this.#seal(kind === 'data' ? sealedKind.data : sealedKind.bare, content, this.#route.id, out)
+    return this.#seal(kind === 'data' ? sealedKind.data : sealedKind.bare, this.#route.id, bytes, at, end)
   }
 
   /** Takes a datagram, borrowed for the call. */
   receive(address: string, datagram: Uint8Array, now: number): DatagramReceived {
+    return this.receiveIn(address, datagram, 0, datagram.length, now)
+  }
+
+  /** As `receive`, of bytes[start, end). */
+  receiveIn(address: string, bytes: Uint8Array, start: number, end: number, now: number): DatagramReceived {
     if (this.#isClosed) return dropped('closed')
-    const length = datagram.length
+    const length = end - start
     if (length < SEALED_OVERHEAD_BYTES) return dropped('short')
     if (length > DATAGRAM_BYTES_MAX) return dropped('malformed')
-    const plainBytes = plainBytesOf(datagram)
-    const why = this.#opener.open(datagram, openedPlain.of(plainBytes))
+    const why = this.#opener.open(bytes, start, end, opened)
     if (why !== undefined) return dropped(why)
     this.#isConfirmed = true
-    this.#route.arrived(address, datagram, this.#opener.wasHighest, now)
-    return this.#takeContent(opened[0], openedContent.of(plainBytes - 1), address, now)
+    this.#route.arrived(address, bytes, start, end, this.#opener.wasHighest, now)
+    return this.#takeContent(opened[0], openedContent.of(length - SEALED_OVERHEAD_BYTES), address, now)
   }
 
   /** Ends the conversation: CLOSE is the last thing that `nextDatagram` gives. It may be lost: the other end has time-outs. */
@@ -117,8 +132,11 @@ export class SecureDatagramConnection {
   }
 
   #takeContent(kind: number, content: Uint8Array, address: string, now: number): DatagramReceived {
-    if (kind === sealedKind.data) return { kind: 'data', bytes: content }
-    if (kind === sealedKind.bare) return { kind: 'bare', bytes: content }
+    if (kind === sealedKind.data || kind === sealedKind.bare) {
+      const received = kind === sealedKind.data ? receivedData : receivedBare
+      received.bytes = content
+      return received
+    }
     if (kind === sealedKind.close) {
       this.#isClosed = true
       return { kind: 'closed', code: content.length < 2 ? code.protocol : content[0] | (content[1] << 8) }
@@ -128,18 +146,20 @@ export class SecureDatagramConnection {
 
   #wrap(kind: number, content: Uint8Array, id: Uint8Array, address: string) {
     const bytes = new Uint8Array(content.length + SEALED_OVERHEAD_BYTES)
-    return this.#seal(kind, content, id, bytes) === 0 ? undefined : { address, bytes }
+    const end = SEALED_CONTENT_AT + content.length
+    bytes.set(content, SEALED_CONTENT_AT)
+    return this.#seal(kind, id, bytes, SEALED_CONTENT_AT, end) === 0 ? undefined : { address, bytes }
   }
 
-  #seal(kind: number, content: Uint8Array, id: Uint8Array, out: Uint8Array): number {
-    if (content.length > CONTENT_BYTES_MAX) throw new Error(`a datagram holds at most ${CONTENT_BYTES_MAX} bytes`)
-    toSeal[0] = kind
-    toSeal.set(content, 1)
-    return this.#sealer.seal(id, toSealPlain.of(1 + content.length), out)
+  #seal(kind: number, id: Uint8Array, bytes: Uint8Array, at: number, end: number): number {
+    if (end - at > CONTENT_BYTES_MAX) throw tooLong()
+    bytes[at - 1] = kind
+    return this.#sealer.seal(id, bytes, at - 1, end)
   }
 }
 
-const CONTROL: DatagramReceived = { kind: 'control' }
+const tooLong = (): Error => new Error(`a datagram holds at most ${CONTENT_BYTES_MAX} bytes`)
+export const CONTROL: DatagramReceived = { kind: 'control' }
 const drops: Record<DatagramDrop, DatagramReceived> = {
   replayed: { kind: 'dropped', why: 'replayed' },
   forged: { kind: 'dropped', why: 'forged' },

@@ -3,13 +3,7 @@
 // from the one before by Noise's REKEY.
 import { rekeyed } from './cipher-state.ts'
 import { type Aead, COUNTER_MAX, TAG_BYTES } from './crypto.ts'
-import {
-  counterOf,
-  DATAGRAM_BYTES_MAX,
-  SEALED_HEAD_BYTES,
-  SEALED_OVERHEAD_BYTES,
-  writeSealedHead,
-} from './datagram-codec.ts'
+import { counterAt, DATAGRAM_BYTES_MAX, SEALED_HEAD_BYTES, writeSealedHead } from './datagram-codec.ts'
 import { ReplayWindow } from './replay-window.ts'
 import { ViewCache } from './view-cache.ts'
 
@@ -18,11 +12,14 @@ export const DATAGRAMS_PER_KEY = 2 ** 19
 const TWO_31 = 2 ** 31
 const TWO_32 = 2 ** 32
 
-/** The datagram at the AEAD, for all connections: on its way in copied to here, on its way out from here. */
+// For an AEAD that wants arrays of their own: the datagram that is opened or sealed, and what is sealed into it.
 const sealed = new Uint8Array(DATAGRAM_BYTES_MAX)
 const sealedHead = sealed.subarray(0, SEALED_HEAD_BYTES)
 const sealedBody = new ViewCache(sealed, SEALED_HEAD_BYTES)
 const sealedWhole = new ViewCache(sealed)
+const plain = new Uint8Array(DATAGRAM_BYTES_MAX)
+const plainWhole = new ViewCache(plain)
+const opened = new WeakMap<Uint8Array, ViewCache>()
 
 export type OpenFailure = 'replayed' | 'forged'
 
@@ -43,8 +40,11 @@ export class DatagramSealer {
     return this.#counter
   }
 
-  /** Writes a sealed datagram of `plain` (kind and content) to the front of `out`; returns its length, 0 when exhausted. */
-  seal(id: Uint8Array, plain: Uint8Array, out: Uint8Array): number {
+  /**
+   * Seals bytes[at, end) (kind and content) in place. Its head goes before it, SEALED_HEAD_BYTES, its tag behind it,
+   * TAG_BYTES: there has to be room. Returns where the datagram ends; 0 when exhausted.
+   */
+  seal(id: Uint8Array, bytes: Uint8Array, at: number, end: number): number {
     const counter = this.#counter
     if (counter > COUNTER_MAX) return 0
     if (counter - this.#generation * this.#perKey >= this.#perKey) {
@@ -52,11 +52,24 @@ export class DatagramSealer {
       this.#generation++
     }
     this.#counter = counter + 1
-    const end = SEALED_HEAD_BYTES + plain.length + TAG_BYTES
-    writeSealedHead(sealed, id, counter)
-    this.#aead.seal(this.#key, counter, sealedHead, plain, sealedBody.of(end - SEALED_HEAD_BYTES))
-    out.set(sealedWhole.of(end))
-    return end
+    const { placed } = this.#aead
+    if (placed === undefined) {
+      this.#sealApart(id, bytes, at, end)
+    } else {
+      const start = at - SEALED_HEAD_BYTES
+      writeSealedHead(bytes, start, id, counter)
+      placed.seal(this.#key, counter, bytes, start, at, end)
+    }
+    return end + TAG_BYTES
+  }
+
+  #sealApart(id: Uint8Array, bytes: Uint8Array, at: number, end: number): void {
+    const length = end - at
+    const counter = this.#counter - 1
+    plain.set(bytes.subarray(at, end))
+    writeSealedHead(sealed, 0, id, counter)
+    this.#aead.seal(this.#key, counter, sealedHead, plainWhole.of(length), sealedBody.of(length + TAG_BYTES))
+    bytes.set(sealedWhole.of(SEALED_HEAD_BYTES + length + TAG_BYTES), at - SEALED_HEAD_BYTES)
   }
 }
 
@@ -81,16 +94,22 @@ export class DatagramOpener {
     return this.#window.highest
   }
 
-  /** Opens a datagram of SEALED_OVERHEAD_BYTES to DATAGRAM_BYTES_MAX into `out`; on a failure nothing has changed. */
-  open(datagram: Uint8Array, out: Uint8Array): OpenFailure | undefined {
-    const counter = wholeCounter(counterOf(datagram), this.#window.highest)
+  /**
+   * Opens a datagram of SEALED_OVERHEAD_BYTES to DATAGRAM_BYTES_MAX, bytes[start, end), into the front of `out`; on a
+   * failure nothing has changed.
+   */
+  open(bytes: Uint8Array, start: number, end: number, out: Uint8Array): OpenFailure | undefined {
+    const counter = wholeCounter(counterAt(bytes, start), this.#window.highest)
     if (!this.#window.check(counter)) return 'replayed'
-    const generation = Math.floor(counter / this.#perKey)
+    const generation = this.#generationOf(counter)
     const key = this.#keyOf(generation)
     if (key === undefined) return 'forged'
-    sealed.set(datagram)
-    const body = sealedBody.of(datagram.length - SEALED_HEAD_BYTES)
-    if (!this.#aead.open(key, counter, sealedHead, body, out)) return 'forged'
+    const { placed } = this.#aead
+    const isRight =
+      placed === undefined
+        ? this.#openApart(key, counter, bytes, start, end, out)
+        : placed.open(key, counter, bytes, start, start + SEALED_HEAD_BYTES, end, out)
+    if (!isRight) return 'forged'
     this.wasHighest = this.#window.accept(counter)
     if (generation > this.#generation) {
       this.#previous = this.#key
@@ -99,6 +118,27 @@ export class DatagramOpener {
       this.#generation = generation
     }
     return undefined
+  }
+
+  #openApart(
+    key: Uint8Array,
+    counter: number,
+    bytes: Uint8Array,
+    start: number,
+    end: number,
+    out: Uint8Array,
+  ): boolean {
+    const length = end - start
+    sealed.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end))
+    const body = sealedBody.of(length - SEALED_HEAD_BYTES)
+    return this.#aead.open(key, counter, sealedHead, body, viewsOf(out).of(length - SEALED_HEAD_BYTES - TAG_BYTES))
+  }
+
+  #generationOf(counter: number): number {
+    const perKey = this.#perKey
+    const first = this.#generation * perKey
+    // Nearly always the current one, without a division.
+    return counter >= first && counter < first + perKey ? this.#generation : Math.floor(counter / perKey)
   }
 
   /** The key before, the current one or the next: no others can be in use, and a forged counter costs one REKEY at most. */
@@ -114,9 +154,15 @@ export class DatagramOpener {
 /** The counter nearest to the one expected next whose low 32 bits are `low` ([DGM-5.2]). */
 export function wholeCounter(low: number, highest: number): number {
   const expected = highest + 1
+  if (low < TWO_31 && expected <= TWO_31) return low
   const counter = expected - (expected % TWO_32) + low
   if (counter < expected - TWO_31) return counter + TWO_32
   return counter >= expected + TWO_31 && counter >= TWO_32 ? counter - TWO_32 : counter
 }
 
-export const plainBytesOf = (datagram: Uint8Array): number => datagram.length - SEALED_OVERHEAD_BYTES + 1
+/** Views of what is opened into, which is the same array again and again. */
+function viewsOf(out: Uint8Array): ViewCache {
+  let views = opened.get(out)
+  if (views === undefined) opened.set(out, (views = new ViewCache(out)))
+  return views
+}

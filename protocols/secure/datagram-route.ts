@@ -14,8 +14,8 @@ export interface DatagramRoute {
   readonly address: string
   /** The connection id that it carries. */
   readonly id: Uint8Array
-  /** An authentic datagram has come; `isHighest`: with the highest counter until now. The bytes are lent. */
-  arrived(address: string, datagram: Uint8Array, isHighest: boolean, now: number): void
+  /** An authentic datagram has come, bytes[start, end), lent; `isHighest`: with the highest counter until now. */
+  arrived(address: string, bytes: Uint8Array, start: number, end: number, isHighest: boolean, now: number): void
   /** What one of the layer's own kinds held; false when it is malformed or not for this end. The bytes are lent. */
   control(kind: number, content: Uint8Array, address: string, now: number): boolean
   /** What is to be sent next, in order. */

@@ -18,7 +18,7 @@ import {
   writeCookie,
   writeResponse,
 } from './datagram-codec.ts'
-import { type DatagramReceived, SecureDatagramConnection } from './datagram-connection.ts'
+import { CONTROL, type DatagramReceived, SecureDatagramConnection } from './datagram-connection.ts'
 import { GatewayPaths, type RandomBytes } from './gateway-paths.ts'
 import type { HandshakeFailure, Responder } from './handshakes.ts'
 
@@ -45,7 +45,7 @@ export type DatagramOutcome =
   | { readonly kind: 'reply'; readonly bytes: Uint8Array }
   /** A new connection, not confirmed yet; send these bytes back. */
   | { readonly kind: 'accepted'; readonly connection: SecureDatagramConnection; readonly bytes: Uint8Array }
-  /** A datagram of a connection. */
+  /** A datagram of a connection; lent until the next one. */
   | { readonly kind: 'packet'; readonly connection: SecureDatagramConnection; readonly received: DatagramReceived }
   /** For another gateway or worker, if there is one of that number: pass the datagram on as it is. */
   | { readonly kind: 'stray'; readonly gateway: number; readonly worker: number }
@@ -83,6 +83,12 @@ export class DatagramServer {
   readonly #free: number[] = []
   /** The oldest first. */
   readonly #unconfirmed = new Map<SecureDatagramConnection, Unconfirmed>()
+  /** The last outcome of its kind: what a datagram of a connection was is not worth an object each. */
+  readonly #packet: { kind: 'packet'; connection: SecureDatagramConnection; received: DatagramReceived } = {
+    kind: 'packet',
+    connection: undefined as never,
+    received: CONTROL,
+  }
   /** Of the current and the previous cookie secret: one that comes again is not new. */
   #shaken: Shaken = new Map()
   #shakenBefore: Shaken = new Map()
@@ -115,10 +121,15 @@ export class DatagramServer {
 
   /** Takes a datagram, borrowed for the call. `address`: the sender's, with its port, always written alike. */
   receive(address: string, datagram: Uint8Array, now: number): DatagramOutcome {
-    if (datagram.length === 0) return refused('empty')
-    if (datagram[0] === datagramType.sealed) return this.#receiveSealed(address, datagram, now)
-    if (datagram[0] !== datagramType.init) return refused('unknown_type')
-    const init = readInit(datagram)
+    return this.receiveIn(address, datagram, 0, datagram.length, now)
+  }
+
+  /** As `receive`, of bytes[start, end). */
+  receiveIn(address: string, bytes: Uint8Array, start: number, end: number, now: number): DatagramOutcome {
+    if (end === start) return refused('empty')
+    if (bytes[start] === datagramType.sealed) return this.#receiveSealed(address, bytes, start, end, now)
+    if (bytes[start] !== datagramType.init) return refused('unknown_type')
+    const init = readInit(bytes.subarray(start, end))
     if (init === undefined) return refused('malformed')
     if (!this.#isMacRight(init)) return refused('bad_mac')
     if (!this.#cookies.isGood(address, init.cookie)) {
@@ -169,18 +180,22 @@ export class DatagramServer {
     return false
   }
 
-  #receiveSealed(address: string, datagram: Uint8Array, now: number): DatagramOutcome {
-    if (datagram.length < SEALED_OVERHEAD_BYTES) return refused('short')
+  #receiveSealed(address: string, bytes: Uint8Array, start: number, end: number, now: number): DatagramOutcome {
+    if (end - start < SEALED_OVERHEAD_BYTES) return refused('short')
     const { gateway, worker } = this.#options
-    for (const cipher of this.#idCiphers) {
-      cipher.open(datagram, ID_AT)
+    for (let i = 0; i < this.#idCiphers.length; i++) {
+      const cipher = this.#idCiphers[i]
+      cipher.open(bytes, start + ID_AT)
       if (cipher.gateway !== gateway || cipher.worker !== worker) continue
       const slot = this.#slots[cipher.slot]
       if (slot?.connection === undefined || !isIssued(slot, cipher.serial)) continue
       const { connection } = slot
-      const received = connection.receive(address, datagram, now)
-      if (connection.isConfirmed && this.#unconfirmed.size > 0) this.#settle(connection)
-      return { kind: 'packet', connection, received }
+      const received = connection.receiveIn(address, bytes, start, end, now)
+      if (this.#unconfirmed.size > 0 && connection.isConfirmed) this.#settle(connection)
+      const packet = this.#packet
+      packet.connection = connection
+      packet.received = received
+      return packet
     }
     const [first] = this.#idCiphers
     if (first.gateway === gateway && first.worker === worker) return refused('unknown_connection')

@@ -7,6 +7,7 @@
 //   active --(highest counter from a new address)--> active + candidate --(its answer)--> the candidate is active
 //                                                         |--(highest counter from the old one, or no answer)--> active
 import { sameBytes } from '../link/proof.ts'
+import { copyOf } from '../wire/reader.ts'
 import { CONNECTION_ID_BYTES } from './connection-id.ts'
 import { concat, NO_BYTES } from './crypto.ts'
 import { ID_AT, SEALED_OVERHEAD_BYTES, sealedKind } from './datagram-codec.ts'
@@ -66,11 +67,11 @@ export class GatewayPaths implements DatagramRoute {
     return this.#candidate !== undefined
   }
 
-  arrived(address: string, datagram: Uint8Array, isHighest: boolean, now: number): void {
+  arrived(address: string, bytes: Uint8Array, start: number, end: number, isHighest: boolean, now: number): void {
     if (address === this.#active.address) {
       if (!isHighest) return
       this.#candidate = undefined
-      this.#takeId(this.#active, datagram)
+      this.#takeId(this.#active, bytes, start + ID_AT)
       return
     }
     if (this.#candidate?.address !== address) {
@@ -80,8 +81,8 @@ export class GatewayPaths implements DatagramRoute {
       // The old address is asked too: if the client is still there, its answer has a higher counter and wins.
       this.#send(this.#active, sealedKind.pathChallenge, this.#random(TOKEN_BYTES))
     }
-    this.#candidate.received += datagram.length
-    if (isHighest) this.#takeId(this.#candidate, datagram)
+    this.#candidate.received += end - start
+    if (isHighest) this.#takeId(this.#candidate, bytes, start + ID_AT)
     this.tick(now)
   }
 
@@ -131,9 +132,9 @@ export class GatewayPaths implements DatagramRoute {
   }
 
   /** Answers go by the id that the client used last on this path, so that a fresh id stays fresh. */
-  #takeId(path: Path, datagram: Uint8Array): void {
-    if (sameIdAt(datagram, path.id)) return
-    path.id = datagram.slice(ID_AT, ID_AT + CONNECTION_ID_BYTES)
+  #takeId(path: Path, bytes: Uint8Array, at: number): void {
+    if (isIdAt(bytes, at, path.id)) return
+    path.id = copyOf(bytes, at, at + CONNECTION_ID_BYTES)
     this.#spares = this.#spares.filter((spare) => !sameBytes(spare, path.id))
   }
 
@@ -157,7 +158,7 @@ function pathOf(address: string, id: Uint8Array): Path {
 
 const NOBODY = pathOf('', NO_BYTES)
 
-function sameIdAt(datagram: Uint8Array, id: Uint8Array): boolean {
-  for (let i = 0; i < CONNECTION_ID_BYTES; i++) if (datagram[ID_AT + i] !== id[i]) return false
+function isIdAt(bytes: Uint8Array, at: number, id: Uint8Array): boolean {
+  for (let i = 0; i < CONNECTION_ID_BYTES; i++) if (bytes[at + i] !== id[i]) return false
   return true
 }

@@ -58,12 +58,13 @@ const PRIVATE_HEAD = Uint8Array.of(0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x6
 const PUBLIC_HEAD = Uint8Array.of(0x30, 0x2a, 0x30, 5, 6, 3, 0x2b, 0x65, 0x6e, 3, 0x21, 0)
 
 export function nativeProvider(crypto: NodeCrypto, sodium: Sodium | undefined): CryptoProvider {
-  return {
-    name: `node:crypto + ${sodium === undefined ? 'noble' : 'sodium-native'}`,
-    aead: sodium === undefined ? nobleProvider.aead : sodiumAead(sodium),
-    dh: nodeDh(crypto),
-    hash: nodeHash(crypto),
-  }
+  const name = sodium === undefined ? 'noble' : 'sodium-native'
+  return providerWith(crypto, name, sodium === undefined ? nobleProvider.aead : sodiumAead(sodium))
+}
+
+/** X25519 and SHA-256 of Node beside an AEAD of that name. */
+export function providerWith(crypto: NodeCrypto, name: string, aead: Aead): CryptoProvider {
+  return { name: `node:crypto + ${name}`, aead, dh: nodeDh(crypto), hash: nodeHash(crypto) }
 }
 
 function sodiumAead(sodium: Sodium): Aead {

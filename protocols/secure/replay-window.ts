@@ -7,6 +7,8 @@
 import { COUNTER_MAX } from './crypto.ts'
 
 const WORD_BITS = 32
+const WORD_SHIFT = 5
+const INT32_MAX = 0x7fffffff
 const WORDS = 256
 /** Counters further behind the highest than this are refused ([DGM-6.1]). */
 export const REPLAY_WINDOW = 8128
@@ -32,8 +34,8 @@ export class ReplayWindow {
   accept(counter: number): boolean {
     const isHighest = counter > this.#highest
     if (isHighest) {
-      const from = Math.floor(this.#highest / WORD_BITS)
-      const steps = Math.min(Math.floor(counter / WORD_BITS) - from, WORDS)
+      const from = rowOf(this.#highest)
+      const steps = Math.min(rowOf(counter) - from, WORDS)
       for (let i = 1; i <= steps; i++) this.#bits[(from + i + WORDS) % WORDS] = 0
       this.#highest = counter
     }
@@ -42,5 +44,8 @@ export class ReplayWindow {
   }
 }
 
-const wordOf = (counter: number): number => Math.floor(counter / WORD_BITS) % WORDS
-const bitOf = (counter: number): number => 1 << (counter % WORD_BITS)
+/** Integers as long as they are some to the engine: a division of doubles and its rest cost more than all else here. */
+const rowOf = (counter: number): number =>
+  counter <= INT32_MAX ? counter >> WORD_SHIFT : Math.floor(counter / WORD_BITS)
+const wordOf = (counter: number): number => rowOf(counter) % WORDS
+const bitOf = (counter: number): number => 1 << (counter & (WORD_BITS - 1))

@@ -130,7 +130,7 @@ export class DatagramWorld<T extends Table> implements DatagramEnvironment {
   /** One datagram from anywhere, now. */
   inject(ip: string, port: number, bytes: Uint8Array): void {
     add(this.bytesIn, `${ip} ${port}`, bytes.length)
-    this.table.receive(ip, port, bytes, this.time)
+    this.table.receive(ip, port, bytes, 0, bytes.length, this.time)
   }
 
   fly(ip: string, port: number, bytes: Uint8Array): void {

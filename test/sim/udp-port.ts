@@ -50,7 +50,7 @@ export class UdpPort implements DatagramEnvironment {
 
   #receive(from: string, bytes: Uint8Array): void {
     const gap = from.indexOf(' ')
-    this.#conversations.receive(from.slice(0, gap), Number(from.slice(gap + 1)), bytes, this.now())
+    this.#conversations.receive(from.slice(0, gap), Number(from.slice(gap + 1)), bytes, 0, bytes.length, this.now())
     this.#arm()
   }
 

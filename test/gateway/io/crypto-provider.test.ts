@@ -2,7 +2,12 @@
 import { execFileSync } from 'node:child_process'
 import process from 'node:process'
 import t from 'tap'
-import { cryptoProvider, plainCryptoProvider } from '../../../gateway/io/crypto-provider.ts'
+import {
+  acceleratedCryptoProvider,
+  cryptoProvider,
+  packagedCryptoProvider,
+  plainCryptoProvider,
+} from '../../../gateway/io/crypto-provider.ts'
 
 const module = new URL('../../../gateway/io/crypto-provider.ts', import.meta.url).href
 const nameWith = (env: NodeJS.ProcessEnv): string => {
@@ -14,7 +19,16 @@ const nameWith = (env: NodeJS.ProcessEnv): string => {
 }
 
 t.test('SKEWER_SODIUM=off leaves sodium-native out, and nothing else does', async (t) => {
-  t.equal(nameWith({ SKEWER_SODIUM: 'off' }), plainCryptoProvider().name)
-  for (const value of [undefined, '', 'on']) t.equal(nameWith({ SKEWER_SODIUM: value }), cryptoProvider().name)
-  t.not(cryptoProvider().name, plainCryptoProvider().name, 'it is installed here')
+  const without = { SKEWER_ACCELERATOR: 'off' }
+  t.equal(nameWith({ ...without, SKEWER_SODIUM: 'off' }), plainCryptoProvider().name)
+  for (const value of [undefined, '', 'on']) {
+    t.equal(nameWith({ ...without, SKEWER_SODIUM: value }), packagedCryptoProvider().name)
+  }
+  t.not(packagedCryptoProvider().name, plainCryptoProvider().name, 'it is installed here')
+})
+
+t.test('the AEAD of the accelerator goes before sodium-native where it is on', async (t) => {
+  const expected = acceleratedCryptoProvider() ?? packagedCryptoProvider()
+  t.equal(nameWith({}), expected.name)
+  t.equal(cryptoProvider().name, expected.name)
 })

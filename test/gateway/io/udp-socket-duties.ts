@@ -19,8 +19,8 @@ export async function opened(t: Test, open: Open, host = '127.0.0.1', onDatagram
   const heard: Heard[] = []
   let socket: UdpSocket
   const sink: DatagramSink = {
-    datagram(lent, ip, port) {
-      heard.push({ bytes: Buffer.from(lent), ip, port })
+    datagram(bytes, start, end, ip, port) {
+      heard.push({ bytes: Buffer.from(bytes.subarray(start, end)), ip, port })
       onDatagram?.(socket)
     },
   }

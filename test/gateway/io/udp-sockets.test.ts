@@ -69,7 +69,10 @@ t.test('each of more addresses than are kept is heard under its own name', async
     close() {},
   } as unknown as NativeDatagrams
   const names: string[] = []
-  const sink = { datagram: (_lent: Uint8Array, ip: string, port: number) => void names.push(`${ip} ${port}`) }
+  const sink = {
+    datagram: (_bytes: Uint8Array, _start: number, _end: number, ip: string, port: number) =>
+      void names.push(`${ip} ${port}`),
+  }
   NativeUdpSocket.open(native, { name: 'udp', host: '127.0.0.1', port: 0 }, new DatagramCounters(), sink)
   for (let n = 0; n < 20_000; n++) {
     const words = [(n % 10_000) * 0x01000193, n % 3, 0, 7, n % 2]

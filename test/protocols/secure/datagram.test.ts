@@ -6,6 +6,7 @@ import {
   datagramType,
   INIT_BYTES,
   macKeyOf,
+  SEALED_HEAD_BYTES,
   SEALED_OVERHEAD_BYTES,
   writeInit,
 } from '../../../protocols/secure/datagram-codec.ts'
@@ -457,10 +458,11 @@ t.test('keys are renewed by counter, over loss and reordering (DGM-5.4)', async 
   const opener = new DatagramOpener(native.aead, secretOf('k'), perKey)
   const sealed = Array.from({ length: 450 }, (_, i) => {
     const out = new Uint8Array(SEALED_OVERHEAD_BYTES + 2)
-    sealer.seal(new Uint8Array(8), Uint8Array.of(1, i, i >>> 8), out)
+    out.set([1, i, i >>> 8], SEALED_HEAD_BYTES)
+    t.equal(sealer.seal(new Uint8Array(8), out, SEALED_HEAD_BYTES, SEALED_HEAD_BYTES + 3), out.length)
     return out
   })
-  const open = (i: number) => opener.open(sealed[i], new Uint8Array(3))
+  const open = (i: number) => opener.open(sealed[i], 0, sealed[i].length, new Uint8Array(3))
   t.equal(open(250), 'forged', 'two keys ahead')
   t.equal(open(99), undefined)
   t.equal(open(150), undefined, 'the next key')
