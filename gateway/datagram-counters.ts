@@ -34,7 +34,7 @@ const edgeReasons = [
   'proxy_header',
   /** From a port of services that reflect (DGM-4.6). */
   'reflection_port',
-  /** For another gateway or worker, which nobody here knows. */
+  /** Of a connection at another gateway or worker; its sender is told that it is not here (DGM-9.2). */
   'stray',
   /** Plain KCP that neither belongs to a conversation nor begins one. */
   'no_conversation',
@@ -65,6 +65,8 @@ export class DatagramCounters {
   /** Handshakes answered, and those that were not confirmed in time. */
   handshakes = 0
   unconfirmed = 0
+  /** Answers to datagrams of connections that are not here: they were, or are at another gateway (DGM-9.2). */
+  resets = 0
   /** Unproved conversations of plain KCP that had to go for newer ones. */
   evicted = 0
   /** ICMP answers to what was sent, mostly: nobody is there any more. */

@@ -5,7 +5,7 @@
 //
 //   datagram -> source port -> DatagramServer -> refused, and counted | answered, and forgotten | of a connection:
 //                                                         DATA -> KCP     BARE -> the core     CLOSE -> the end
-import { type HandshakeLimit, HANDSHAKE_RATE } from '../policies/handshake-limit.ts'
+import { type HandshakeLimit, HANDSHAKE_RATE, RESET_RATE } from '../policies/handshake-limit.ts'
 import { code } from '../protocols/codes.ts'
 import { packetHeadroom } from '../protocols/kcp/segment-pool.ts'
 import type { KcpSettings } from '../protocols/kcp/settings.ts'
@@ -37,12 +37,16 @@ export interface SealedIdentity {
   responder(): Responder | undefined
   /** Private keys, the current one first. */
   secrets(): readonly Uint8Array[]
+  /** Whether other gateways may have the same: a key that was made here nobody else has. */
+  isShared(): boolean
 }
 export type SealedOptions = {
   identity: SealedIdentity
   /** Milliseconds since 1970: cookies change with it, alike on all gateways. */
   wallNow(): number
   limit: HandshakeLimit
+  /** Of answers to datagrams that belong to nobody here. */
+  resets: HandshakeLimit
   gateway: number
   worker: number
 }
@@ -119,10 +123,18 @@ export class SealedKcp {
     const outcome = server.receiveIn(this.#addresses.of(ip, port), bytes, start, end, now)
     if (outcome.kind === 'packet') return this.#arrived(outcome.connection, outcome.received, now)
     if (outcome.kind === 'dropped') return outcome.why
-    if (outcome.kind === 'stray') return 'stray'
+    if (outcome.kind === 'stray' || outcome.kind === 'forgotten') {
+      if (outcome.reset !== undefined) this.#reset(outcome.reset, ip, port)
+      return outcome.kind === 'stray' ? 'stray' : 'unknown_connection'
+    }
     if (outcome.kind === 'accepted') this.#counters.handshakes++
     this.#env.send(outcome.bytes, 0, outcome.bytes.length, ip, port)
     return undefined
+  }
+
+  #reset(bytes: Uint8Array, ip: string, port: number): void {
+    this.#counters.resets++
+    this.#env.send(bytes, 0, bytes.length, ip, port)
   }
 
   #arrived(
@@ -170,6 +182,11 @@ export class SealedKcp {
     return this.#options.limit.take(addressKey(ip), networkKey(ip), HANDSHAKE_RATE, now)
   }
 
+  #admitReset(address: string, now: number): boolean {
+    const ip = address.slice(0, address.indexOf(' '))
+    return this.#options.resets.take(addressKey(ip), networkKey(ip), RESET_RATE, now)
+  }
+
   // ---- keys ----
 
   #makeServer(): DatagramServer | undefined {
@@ -186,6 +203,9 @@ export class SealedKcp {
       gateway,
       worker,
       admit: (address, now) => this.#admit(address, now),
+      admitReset: (address, now) => this.#admitReset(address, now),
+      // Workers have no numbers of their own yet.
+      isPeer: (_gateway, number) => number === worker && identity.isShared(),
       connectionsMax: CONNECTIONS_MAX,
       unconfirmedMax: UNCONFIRMED_MAX,
     })

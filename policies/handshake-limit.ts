@@ -10,6 +10,8 @@ const ROW = 4096
 const NEIGHBOURS = 10
 /** What one player behind one address does not reach, nor a dormitory; a tenth of a core of handshakes. */
 export const HANDSHAKE_RATE: Rate = { perSecond: 100, burst: 1000 }
+/** Answers to datagrams of connections that are not here; one is enough for a player, and what is lost is asked again. */
+export const RESET_RATE: Rate = { perSecond: 100, burst: 1000 }
 
 export class HandshakeLimit {
   /** Two rows for networks, two for neighbourhoods. */

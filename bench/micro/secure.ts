@@ -1,7 +1,7 @@
 // What the secure layer costs: a record sealed and opened, a handshake answered, a datagram of junk refused. Run it with
 // `node bench/micro/secure.ts`.
 import { cryptoProvider, plainCryptoProvider } from '../../gateway/io/crypto-provider.ts'
-import { ConnectionIdCipher } from '../../protocols/secure/connection-id.ts'
+import { CONNECTION_ID_BYTES, ConnectionIdCipher } from '../../protocols/secure/connection-id.ts'
 import { type CryptoProvider, NO_BYTES, TAG_BYTES } from '../../protocols/secure/crypto.ts'
 import { datagramType, macKeyOf, SEALED_OVERHEAD_BYTES, writeInit } from '../../protocols/secure/datagram-codec.ts'
 import { DatagramInitiator } from '../../protocols/secure/datagram-initiator.ts'
@@ -44,6 +44,8 @@ async function measureDatagrams(crypto: CryptoProvider): Promise<void> {
     gateway: 1,
     worker: 0,
     admit: () => true,
+    admitReset: () => true,
+    isPeer: () => true,
     connectionsMax: 10,
     unconfirmedMax: 10,
   })
@@ -61,7 +63,7 @@ async function measureDatagrams(crypto: CryptoProvider): Promise<void> {
   noise[0] = datagramType.sealed
   const forged = new Uint8Array(100).fill(7)
   forged[0] = datagramType.sealed
-  forged.set(connection.established.extra, 1)
+  forged.set(connection.established.extra.subarray(0, CONNECTION_ID_BYTES), 1)
   forged.fill(0, 10, 13)
   const unkeyed = new Uint8Array(1200).fill(1)
   unkeyed.fill(0, 28, 30)

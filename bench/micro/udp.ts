@@ -35,9 +35,10 @@ const environment: DatagramEnvironment = {
 }
 const sealed = () =>
   new SealedKcp(environment, new DatagramCounters(), settings, {
-    identity: { responder: () => responder, secrets: () => [identity.secret] },
+    identity: { responder: () => responder, isShared: () => false, secrets: () => [identity.secret] },
     wallNow: Date.now,
     limit: new HandshakeLimit(1),
+    resets: new HandshakeLimit(2),
     gateway: 1,
     worker: 0,
   })

@@ -10,7 +10,7 @@ import { Responder, type TicketOpener } from '../../protocols/secure/handshakes.
 import { keepFirst, readKept } from './kept-file.ts'
 
 /** `previous` serves those who know only the public key from before the last change. */
-export type NoiseKeys = { readonly current: KeyPair; readonly previous?: KeyPair }
+export type NoiseKeys = { readonly current: KeyPair; readonly previous?: KeyPair; readonly isShared: boolean }
 type NoiseFiles = Pick<Settings, 'noise' | 'stateDir'>
 
 export class NoiseIdentity {
@@ -34,6 +34,11 @@ export class NoiseIdentity {
   get keys(): NoiseKeys {
     if (this.#keys === undefined) throw new Error('Noise is not spoken here: no key was loaded')
     return this.#keys
+  }
+
+  /** Whether other gateways may have the same keys: not those that were made here. */
+  get isShared(): boolean {
+    return this.#keys?.isShared === true
   }
 
   /** What clients are given: 43 characters of base64url; undefined where Noise is not spoken. */
@@ -64,9 +69,9 @@ export class NoiseIdentity {
 
   #read({ noise, stateDir }: NoiseFiles): NoiseKeys {
     const pair = ({ secret }: NoiseKey) => this.crypto.dh.generateFrom(secret)
-    if (noise === undefined) return { current: pair(ownKey(stateDir)) }
+    if (noise === undefined) return { current: pair(ownKey(stateDir)), isShared: false }
     const previous = noise.previousKeyFile === undefined ? undefined : pair(readKeyFile(noise.previousKeyFile))
-    return { current: pair(readKeyFile(noise.keyFile)), previous }
+    return { current: pair(readKeyFile(noise.keyFile)), previous, isShared: true }
   }
 }
 

@@ -206,7 +206,10 @@ function conversationSettings({ kcp, security }: ListenerSettings, limits: Limit
 }
 
 function sealedOptions({ noise, gatewayName, randomBytes }: ListenerHome): SealedOptions {
-  const [a, b, c, d] = randomBytes(4)
+  const limit = () => {
+    const [a, b, c, d] = randomBytes(4)
+    return new HandshakeLimit((a << 24) | (b << 16) | (c << 8) | d)
+  }
   return {
     identity: {
       responder: () => (noise.publicKeyText === undefined ? undefined : noise.responder('udp')),
@@ -214,9 +217,11 @@ function sealedOptions({ noise, gatewayName, randomBytes }: ListenerHome): Seale
         const { current, previous } = noise.keys
         return previous === undefined ? [current.secret] : [current.secret, previous.secret]
       },
+      isShared: () => noise.isShared,
     },
     wallNow: Date.now,
-    limit: new HandshakeLimit((a << 24) | (b << 16) | (c << 8) | d),
+    limit: limit(),
+    resets: limit(),
     gateway: gatewayNumber(noise.crypto.hash, gatewayName),
     worker: 0,
   }

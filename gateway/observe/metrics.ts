@@ -186,6 +186,9 @@ export class Metrics {
       [{ outcome: 'answered' }, datagrams.handshakes],
       [{ outcome: 'unconfirmed' }, datagrams.unconfirmed],
     ])
+    this.#count('skewer_udp_resets_total', 'Answers to datagrams of connections that are not here.', [], () => [
+      [{}, datagrams.resets],
+    ])
     this.#count('skewer_udp_moves_total', 'Changes of an address without a handshake.', [], () => [
       [{}, datagrams.moves],
     ])

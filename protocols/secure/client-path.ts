@@ -2,8 +2,9 @@
 // takes a fresh one whenever it knows that its own address changes, so that an observer of both networks cannot tell that
 // they carry one conversation. It does not know its address itself and need not.
 import { sameBytes } from '../link/proof.ts'
-import { CONNECTION_ID_BYTES } from './connection-id.ts'
-import { sealedKind } from './datagram-codec.ts'
+import { CONNECTION_ID_BYTES, CREDENTIAL_BYTES } from './connection-id.ts'
+import { NO_BYTES } from './crypto.ts'
+import { isResetOf, sealedKind } from './datagram-codec.ts'
 import type { ControlDatagram, DatagramRoute } from './datagram-route.ts'
 import { TOKEN_BYTES } from './gateway-paths.ts'
 
@@ -18,6 +19,9 @@ const ASK = new Uint8Array(40)
 export class ClientPath implements DatagramRoute {
   readonly address: string
   id: Uint8Array
+  /** Of the id in use; empty where the gateway gave none. */
+  #token: Uint8Array
+  /** Ids with their tokens. */
   #spares: Uint8Array[] = []
   /** Ids that must not come back into use when an old answer arrives late. */
   #retired: Uint8Array[] = []
@@ -25,10 +29,15 @@ export class ClientPath implements DatagramRoute {
   #askAt: number
   #askMs = FIRST_ASK_MS
 
-  /** Asks for ids at once: that is also the gateway's proof that we hold the keys. */
-  constructor(address: string, id: Uint8Array, now: number) {
+  /**
+   * `credential`: an id with its token, or the id alone. Asks for ids at once: that is also the gateway's proof that we hold
+   * the keys.
+   */
+  constructor(address: string, credential: Uint8Array, now: number) {
     this.address = address
-    this.id = id
+    this.id = NO_BYTES
+    this.#token = NO_BYTES
+    this.#use(credential)
     this.#askAt = now
     this.tick(now)
   }
@@ -43,7 +52,7 @@ export class ClientPath implements DatagramRoute {
     if (fresh !== undefined) {
       this.#retired.push(this.id)
       if (this.#retired.length > RETIRED_MAX) this.#retired.shift()
-      this.id = fresh
+      this.#use(fresh)
     }
     this.#askMs = FIRST_ASK_MS
     this.#askAt = now
@@ -59,15 +68,20 @@ export class ClientPath implements DatagramRoute {
       this.#send(sealedKind.pathResponse, content.slice())
       return true
     }
-    if (kind !== sealedKind.newConnectionIds || content.length % CONNECTION_ID_BYTES !== 0) return false
-    const ids: Uint8Array[] = []
-    for (let at = 0; at < content.length && ids.length < SPARES_MAX; at += CONNECTION_ID_BYTES) {
-      const id = content.slice(at, at + CONNECTION_ID_BYTES)
-      if (!sameBytes(id, this.id) && !this.#retired.some((old) => sameBytes(old, id))) ids.push(id)
+    if (kind !== sealedKind.newConnectionIds || content.length % CREDENTIAL_BYTES !== 0) return false
+    const spares: Uint8Array[] = []
+    for (let at = 0; at < content.length && spares.length < SPARES_MAX; at += CREDENTIAL_BYTES) {
+      const id = content.subarray(at, at + CONNECTION_ID_BYTES)
+      if (sameBytes(id, this.id) || this.#retired.some((old) => sameBytes(old, id))) continue
+      spares.push(content.slice(at, at + CREDENTIAL_BYTES))
     }
-    this.#spares = ids
+    this.#spares = spares
     this.#askAt = Infinity
     return true
+  }
+
+  isReset(bytes: Uint8Array, start: number, end: number): boolean {
+    return isResetOf(bytes, start, end, this.id, this.#token)
   }
 
   next(): ControlDatagram | undefined {
@@ -83,6 +97,11 @@ export class ClientPath implements DatagramRoute {
     this.#send(sealedKind.wantConnectionIds, ASK)
     this.#askAt = now + this.#askMs
     this.#askMs = Math.min(this.#askMs * 2, ASK_MS_MAX)
+  }
+
+  #use(credential: Uint8Array): void {
+    this.id = credential.slice(0, CONNECTION_ID_BYTES)
+    this.#token = credential.slice(CONNECTION_ID_BYTES)
   }
 
   #send(kind: number, content: Uint8Array): void {

@@ -1,11 +1,13 @@
 // Connection ids of datagrams: who serves a connection, readable for every gateway of the cluster and for nobody else
-// (docs/spec/datagram.md, section 3). One block of XTEA under a key made from the cluster's key: a permutation, so no two
+// (docs/spec/datagram.md, sections 3 and 9). One block of XTEA under a key made from the cluster's key: a permutation, so no two
 // ids are alike and those of one connection look unrelated. It hides, it authenticates nothing: the AEAD does.
 //
 //   before sealing:   gateway u16 | worker u8 | slot u24 | serial u16      little-endian, 8 bytes
 //
+// Beside each id its token, which a client is given under the AEAD: whoever says it later knows the cluster's key.
+//
 // XTEA and not a Feistel network of HMACs: this is the first thing done for a stranger's datagram, 0.3 us against 20.
-import { deriveKey, type Hash } from './crypto.ts'
+import { concat, deriveKey, type Hash } from './crypto.ts'
 
 export const CONNECTION_ID_BYTES = 8
 export const GATEWAY_MAX = 0xffff
@@ -13,12 +15,19 @@ export const WORKER_MAX = 0xff
 export const SLOT_MAX = 0xffffff
 /** Serials are counted in a slot, over all connections that it holds one after the other, and begin again after this. */
 export const SERIALS = 0x10000
+/** What proves a RESET of a connection id ([DGM-9.1]). */
+export const RESET_TOKEN_BYTES = 16
+/** An id and its token, as a client is given them. */
+export const CREDENTIAL_BYTES = CONNECTION_ID_BYTES + RESET_TOKEN_BYTES
 const LABEL = 'skewer/1 connection ids'
+const RESET_LABEL = 'skewer/1 resets'
 const CYCLES = 32
 const DELTA = 0x9e3779b9
 
 export class ConnectionIdCipher {
   readonly #key: Uint32Array
+  readonly #hash: Hash
+  readonly #resetKey: Uint8Array
   /** What `open` has found. */
   gateway = 0
   worker = 0
@@ -28,6 +37,8 @@ export class ConnectionIdCipher {
   /** `clusterKey`: 32 bytes that all gateways of the cluster share. */
   constructor(hash: Hash, clusterKey: Uint8Array) {
     this.#key = wordsOf(deriveKey(hash, clusterKey, LABEL))
+    this.#hash = hash
+    this.#resetKey = deriveKey(hash, clusterKey, RESET_LABEL)
   }
 
   seal(gateway: number, worker: number, slot: number, serial: number): Uint8Array {
@@ -37,6 +48,17 @@ export class ConnectionIdCipher {
     writeWord(id, 0, words[0])
     writeWord(id, 4, words[1])
     return id
+  }
+
+  /** The token of the id that begins at `at`: its connection is not needed to make it. */
+  resetToken(bytes: Uint8Array, at: number): Uint8Array {
+    return this.#hash.hmac(this.#resetKey, bytes.subarray(at, at + CONNECTION_ID_BYTES)).subarray(0, RESET_TOKEN_BYTES)
+  }
+
+  /** A new id with its token. */
+  issue(gateway: number, worker: number, slot: number, serial: number): Uint8Array {
+    const id = this.seal(gateway, worker, slot, serial)
+    return concat(id, this.resetToken(id, 0))
   }
 
   /** Reads the id at `at` into the fields; any eight bytes are some id. */

@@ -4,13 +4,14 @@
 //   INIT      01 | kind | versionMin | versionMax | echo 8 | cookie 16 | length u16 | message | mac 16 | zeros to 1,200
 //   COOKIE    02 | echo 8 | cookie 16
 //   RESPONSE  03 | echo 8 | answer kind | message
+//   RESET     04 | connection id 8 | token 16
 //   SEALED    10 | connection id 8 | counter u32 | sealed: (kind u8 | content) | tag 16
-import { CONNECTION_ID_BYTES } from './connection-id.ts'
+import { CONNECTION_ID_BYTES, CREDENTIAL_BYTES, RESET_TOKEN_BYTES } from './connection-id.ts'
 import { type CryptoProvider, type Hash, TAG_BYTES } from './crypto.ts'
 import { MESSAGE_BYTES_MAX } from './handshakes.ts'
 import { sameBytes } from '../link/proof.ts'
 
-export const datagramType = { init: 0x01, cookie: 0x02, response: 0x03, sealed: 0x10 } as const
+export const datagramType = { init: 0x01, cookie: 0x02, response: 0x03, reset: 0x04, sealed: 0x10 } as const
 
 /** What is inside a sealed datagram. */
 export const sealedKind = {
@@ -42,6 +43,8 @@ export const COUNTER_AT = 9
 const INIT_HEAD_BYTES = 4 + ECHO_BYTES + COOKIE_BYTES + 2
 const COOKIE_DATAGRAM_BYTES = 1 + ECHO_BYTES + COOKIE_BYTES
 const RESPONSE_HEAD_BYTES = 1 + ECHO_BYTES + 1
+/** Shorter than every sealed datagram, which it answers. */
+export const RESET_BYTES = 1 + CREDENTIAL_BYTES
 const MAC_LABEL = new TextEncoder().encode('skewer/1 mac')
 
 /** Views of the datagram, except that `mac` was not checked yet. */
@@ -137,6 +140,22 @@ export function readResponse(
 ): { readonly kind: number; readonly message: Uint8Array } | undefined {
   if (datagram.length < RESPONSE_HEAD_BYTES || !sameBytes(datagram.subarray(1, 1 + ECHO_BYTES), echo)) return undefined
   return { kind: datagram[1 + ECHO_BYTES], message: datagram.subarray(RESPONSE_HEAD_BYTES) }
+}
+
+export function writeReset(bytes: Uint8Array, idAt: number, token: Uint8Array): Uint8Array {
+  const out = new Uint8Array(RESET_BYTES)
+  out[0] = datagramType.reset
+  out.set(bytes.subarray(idAt, idAt + CONNECTION_ID_BYTES), 1)
+  out.set(token, 1 + CONNECTION_ID_BYTES)
+  return out
+}
+
+/** Whether bytes[start, end) is a RESET of this id, proved by this token. */
+export function isResetOf(bytes: Uint8Array, start: number, end: number, id: Uint8Array, token: Uint8Array): boolean {
+  if (end - start !== RESET_BYTES || bytes[start] !== datagramType.reset || token.length !== RESET_TOKEN_BYTES)
+    return false
+  const tokenAt = start + 1 + CONNECTION_ID_BYTES
+  return sameBytes(bytes.subarray(start + 1, tokenAt), id) && sameBytes(bytes.subarray(tokenAt, end), token)
 }
 
 /** The low 32 bits of the counter of the sealed datagram that begins at `start`. */

@@ -20,6 +20,8 @@ export type DatagramReceived =
   | { readonly kind: 'data' | 'bare'; readonly bytes: Uint8Array }
   | { readonly kind: 'control' }
   | { readonly kind: 'closed'; readonly code: number }
+  /** The gateway that it came to does not know this conversation: a hint, nothing has ended ([DGM-9.3]). */
+  | { readonly kind: 'reset' }
   | { readonly kind: 'dropped'; readonly why: DatagramDrop }
 
 /** Lent with what they hold. */
@@ -91,7 +93,7 @@ export class SecureDatagramConnection {
   receiveIn(address: string, bytes: Uint8Array, start: number, end: number, now: number): DatagramReceived {
     if (this.#isClosed) return dropped('closed')
     const length = end - start
-    if (length < SEALED_OVERHEAD_BYTES) return dropped('short')
+    if (length < SEALED_OVERHEAD_BYTES) return this.#route.isReset(bytes, start, end) ? RESET : dropped('short')
     if (length > DATAGRAM_BYTES_MAX) return dropped('malformed')
     const why = this.#opener.open(bytes, start, end, opened)
     if (why !== undefined) return dropped(why)
@@ -160,6 +162,7 @@ export class SecureDatagramConnection {
 
 const tooLong = (): Error => new Error(`a datagram holds at most ${CONTENT_BYTES_MAX} bytes`)
 export const CONTROL: DatagramReceived = { kind: 'control' }
+const RESET: DatagramReceived = { kind: 'reset' }
 const drops: Record<DatagramDrop, DatagramReceived> = {
   replayed: { kind: 'dropped', why: 'replayed' },
   forged: { kind: 'dropped', why: 'forged' },

@@ -4,7 +4,7 @@
 //
 //   INIT --> ... COOKIE --> INIT with cookie --> RESPONSE --> SecureDatagramConnection
 import { ClientPath } from './client-path.ts'
-import { CONNECTION_ID_BYTES } from './connection-id.ts'
+import { CONNECTION_ID_BYTES, CREDENTIAL_BYTES } from './connection-id.ts'
 import type { CryptoProvider } from './crypto.ts'
 import {
   COOKIE_BYTES,
@@ -98,8 +98,8 @@ export class DatagramInitiator {
     if (response === undefined) return undefined
     const read = this.#handshake.readAnswer(response.kind, response.message)
     if (!read.ok || read.established.extra.length < CONNECTION_ID_BYTES) return undefined
-    const id = read.established.extra.slice(0, CONNECTION_ID_BYTES)
-    const path = new ClientPath(this.#address, id, now)
+    const credential = read.established.extra.subarray(0, CREDENTIAL_BYTES)
+    const path = new ClientPath(this.#address, credential, now)
     this.#connection = new SecureDatagramConnection(this.#crypto, read.established, path)
     return this.#connection
   }

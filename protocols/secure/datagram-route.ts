@@ -18,6 +18,8 @@ export interface DatagramRoute {
   arrived(address: string, bytes: Uint8Array, start: number, end: number, isHighest: boolean, now: number): void
   /** What one of the layer's own kinds held; false when it is malformed or not for this end. The bytes are lent. */
   control(kind: number, content: Uint8Array, address: string, now: number): boolean
+  /** Whether bytes[start, end), lent, proves that the other end does not know this conversation ([DGM-9.3]). */
+  isReset(bytes: Uint8Array, start: number, end: number): boolean
   /** What is to be sent next, in order. */
   next(): ControlDatagram | undefined
   /** When `tick` wants to be called; Infinity for never. */

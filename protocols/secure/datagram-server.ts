@@ -4,7 +4,15 @@
 //
 //   INIT    length -> mac -> cookie (else COOKIE) -> seen before? -> room -> admit -> Noise -> a connection in a slot
 //   SEALED  length -> id -> slot -> replay window -> AEAD -> path -> content
-import { type ConnectionIdCipher, GATEWAY_MAX, SERIALS, SLOT_MAX, WORKER_MAX } from './connection-id.ts'
+//                        \-> nobody's: could the id be the cluster's? -> admit -> RESET
+import {
+  CONNECTION_ID_BYTES,
+  type ConnectionIdCipher,
+  GATEWAY_MAX,
+  SERIALS,
+  SLOT_MAX,
+  WORKER_MAX,
+} from './connection-id.ts'
 import { CookieJar } from './cookie-jar.ts'
 import { PUBLIC_KEY_BYTES } from './crypto.ts'
 import {
@@ -16,6 +24,7 @@ import {
   readInit,
   SEALED_OVERHEAD_BYTES,
   writeCookie,
+  writeReset,
   writeResponse,
 } from './datagram-codec.ts'
 import { CONTROL, type DatagramReceived, SecureDatagramConnection } from './datagram-connection.ts'
@@ -47,8 +56,10 @@ export type DatagramOutcome =
   | { readonly kind: 'accepted'; readonly connection: SecureDatagramConnection; readonly bytes: Uint8Array }
   /** A datagram of a connection; lent until the next one. */
   | { readonly kind: 'packet'; readonly connection: SecureDatagramConnection; readonly received: DatagramReceived }
-  /** For another gateway or worker, if there is one of that number: pass the datagram on as it is. */
-  | { readonly kind: 'stray'; readonly gateway: number; readonly worker: number }
+  /** For another gateway or worker; `reset` tells its sender that it is not here ([DGM-9.2]): send it back, if there is one. */
+  | { readonly kind: 'stray'; readonly gateway: number; readonly worker: number; readonly reset?: Uint8Array }
+  /** Of a connection that was here, and is not any more; send `reset` back, if there is one. */
+  | { readonly kind: 'forgotten'; readonly reset?: Uint8Array }
 
 export type DatagramServerOptions = {
   readonly responder: Responder
@@ -61,6 +72,10 @@ export type DatagramServerOptions = {
   readonly worker: number
   /** Whether this address, which has proved itself by a cookie, may make a handshake now. */
   admit(address: string, now: number): boolean
+  /** Whether this address may be sent a RESET now; anybody may call himself by it. */
+  admitReset(address: string, now: number): boolean
+  /** Whether a gateway and worker of this number may be in the cluster. */
+  isPeer(gateway: number, worker: number): boolean
   readonly connectionsMax: number
   readonly unconfirmedMax: number
 }
@@ -197,9 +212,23 @@ export class DatagramServer {
       packet.received = received
       return packet
     }
-    const [first] = this.#idCiphers
-    if (first.gateway === gateway && first.worker === worker) return refused('unknown_connection')
-    return { kind: 'stray', gateway: first.gateway, worker: first.worker }
+    return this.#nobodys(address, bytes, start, now)
+  }
+
+  /** An id that is none of a connection here. A guess seldom says what an id of the cluster says, and is not answered. */
+  #nobodys(address: string, bytes: Uint8Array, start: number, now: number): DatagramOutcome {
+    const { gateway, worker, connectionsMax, isPeer, admitReset } = this.#options
+    for (const cipher of this.#idCiphers) {
+      cipher.open(bytes, start + ID_AT)
+      const isOurs = cipher.gateway === gateway && cipher.worker === worker
+      if (cipher.slot >= connectionsMax || !(isOurs || isPeer(cipher.gateway, cipher.worker))) continue
+      const isAnswered = admitReset(address, now)
+      const reset = isAnswered ? writeReset(bytes, start + ID_AT, cipher.resetToken(bytes, start + ID_AT)) : undefined
+      return isOurs
+        ? { kind: 'forgotten', reset }
+        : { kind: 'stray', gateway: cipher.gateway, worker: cipher.worker, reset }
+    }
+    return refused('unknown_connection')
   }
 
   #shake(address: string, init: Init, now: number): DatagramOutcome {
@@ -219,11 +248,15 @@ export class DatagramServer {
     const read = responder.read(init.kind, init.versionMin, init.versionMax, init.message)
     if (!read.ok) return refused(read.why)
     const index = this.#free.pop() ?? this.#slots.length
-    this.#slots[index] ??= { connection: undefined, firstSerial: 0, nextSerial: 0 }
-    const slot = this.#slots[index]
-    const id = this.#issue(index, slot)
-    const answer = read.first.answer(random(32), id)
-    const paths = new GatewayPaths(address, id, () => this.#issue(index, slot), random)
+    const slot = (this.#slots[index] ??= emptySlot(random))
+    const credential = this.#issue(index, slot)
+    const answer = read.first.answer(random(32), credential)
+    const paths = new GatewayPaths(
+      address,
+      credential.slice(0, CONNECTION_ID_BYTES),
+      () => this.#issue(index, slot),
+      random,
+    )
     const connection = new SecureDatagramConnection(responder.crypto, answer.established, paths)
     slot.connection = connection
     const response = writeResponse(init.echo, answer.kind, answer.message)
@@ -252,8 +285,15 @@ export class DatagramServer {
     const { gateway, worker } = this.#options
     const serial = slot.nextSerial
     slot.nextSerial = (serial + 1) % SERIALS
-    return this.#idCiphers[0].seal(gateway, worker, index, serial)
+    return this.#idCiphers[0].issue(gateway, worker, index, serial)
   }
+}
+
+/** Serials begin anywhere: a gateway that was restarted does not give out again what it gave before. */
+function emptySlot(random: RandomBytes): Slot {
+  const [low, high] = random(2)
+  const serial = low | (high << 8)
+  return { connection: undefined, firstSerial: serial, nextSerial: serial }
 }
 
 const isIssued = (slot: Slot, serial: number): boolean =>

@@ -23,7 +23,7 @@ export const IDS_MAX = 1024
 const CHALLENGE_BYTES = SEALED_OVERHEAD_BYTES + TOKEN_BYTES
 const OUT_MAX = 8
 
-/** The next connection id of a connection's slot. */
+/** The next connection id of a connection's slot, with its token. */
 export type IdIssuer = () => Uint8Array
 export type RandomBytes = (length: number) => Uint8Array
 
@@ -42,6 +42,7 @@ export class GatewayPaths implements DatagramRoute {
   readonly #issue: IdIssuer
   #active: Path
   #candidate: Path | undefined
+  /** Ids with their tokens. */
   #spares: Uint8Array[] = []
   #issued = 1
   #out: ControlDatagram[] = []
@@ -101,6 +102,11 @@ export class GatewayPaths implements DatagramRoute {
     return true
   }
 
+  /** A gateway is told of an end by CLOSE or by silence; nobody resets it. */
+  isReset(): boolean {
+    return false
+  }
+
   next(): ControlDatagram | undefined {
     return this.#out.shift()
   }
@@ -135,7 +141,7 @@ export class GatewayPaths implements DatagramRoute {
   #takeId(path: Path, bytes: Uint8Array, at: number): void {
     if (isIdAt(bytes, at, path.id)) return
     path.id = copyOf(bytes, at, at + CONNECTION_ID_BYTES)
-    this.#spares = this.#spares.filter((spare) => !sameBytes(spare, path.id))
+    this.#spares = this.#spares.filter((spare) => !isIdAt(spare, 0, path.id))
   }
 
   /** All spares again, topped up: one that was lost on the way is thereby repeated. */

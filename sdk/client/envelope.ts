@@ -5,6 +5,8 @@ export type Opened =
   /** Nothing for us, but the gateway is there. */
   | { readonly kind: 'control' }
   | { readonly kind: 'dropped' }
+  /** The gateway that answers does not know the conversation (DGM-9.3). */
+  | { readonly kind: 'reset' }
   | { readonly kind: 'closed'; readonly text: string }
 
 export interface Envelope {

@@ -23,7 +23,10 @@ export interface KcpLineSink {
   /** One frame that came beside the stream, lent for the call. */
   bare(frame: Uint8Array): void
   drained(): void
-  /** Something is unconfirmed and nothing was heard for a while; told again after as long a while. */
+  /**
+   * Something is unconfirmed and nothing was heard for a while, or the gateway does not know the line any more (DGM-9.3); told
+   * again after as long a while.
+   */
   stalled(): void
   /** Over; nothing is told any more. */
   closed(text: string): void
@@ -42,6 +45,8 @@ export class KcpLine {
   #state: 'shaking' | 'open' | 'closing' | 'closed' = 'shaking'
   #closesAt = Infinity
   #owedSince = Infinity
+  /** RESETs until then are one. */
+  #resetUntil = -Infinity
 
   /** @throws RangeError for settings that are out of range. */
   constructor(conv: number, settings: Readonly<KcpSettings>, envelope: Envelope, sink: KcpLineSink, now: number) {
@@ -99,6 +104,9 @@ export class KcpLine {
         return true
       case 'dropped':
         return false
+      case 'reset':
+        this.#reset(now)
+        return true
     }
     this.#owedSince = this.#stream.queuedBytes > 0 ? now : Infinity
     return true
@@ -173,6 +181,14 @@ export class KcpLine {
     if (this.#state !== 'shaking') return
     this.#state = 'open'
     this.#sink.opened(this.#envelope.binding, this.#envelope.isTicketTaken)
+  }
+
+  /** Looked for elsewhere, and not ended: what lives is heard again, whoever says that it does not (DGM-9.4). */
+  #reset(now: number): void {
+    if (this.#state === 'closing') this.#end('')
+    if (this.#state !== 'open' || now < this.#resetUntil) return
+    this.#resetUntil = now + STALL_MS
+    this.#sink.stalled()
   }
 
   #received(bytes: Uint8Array): void {

@@ -12,6 +12,7 @@ const DATAGRAM_BYTES = 1200
 const NO_BYTES = new Uint8Array(0)
 const DROPPED: Opened = { kind: 'dropped' }
 const CONTROL: Opened = { kind: 'control' }
+const RESET: Opened = { kind: 'reset' }
 
 export type SealedOptions = {
   crypto: CryptoProvider
@@ -72,6 +73,7 @@ export class SealedEnvelope implements Envelope {
     // The frame goes to the game, which may keep it.
     if (received.kind === 'bare') return { kind: 'bare', bytes: received.bytes.slice() }
     if (received.kind === 'closed') return { kind: 'closed', text: `closed by the gateway: ${codeName(received.code)}` }
+    if (received.kind === 'reset') return RESET
     return received.kind === 'dropped' ? DROPPED : CONTROL
   }
 

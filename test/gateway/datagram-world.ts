@@ -227,6 +227,8 @@ export const plainClient = (world: DatagramWorld<PlainKcp>, ip: string, port: nu
 
 export class Keys {
   pairs: KeyPair[]
+  /** Other gateways have them, too. */
+  isCluster = true
   #responder: Responder | undefined
 
   constructor(...letters: string[]) {
@@ -245,19 +247,24 @@ export class Keys {
     return this.#responder
   }
 
+  isShared(): boolean {
+    return this.isCluster
+  }
+
   secrets(): Uint8Array[] {
     return this.pairs.map(({ secret }) => secret)
   }
 }
 
-export const sealedWorld = (identity = new Keys('g')) =>
+export const sealedWorld = (identity = new Keys('g'), gateway = 3) =>
   new DatagramWorld<SealedKcp>(
     (world) =>
       new SealedKcp(world, world.counters, fast, {
         identity,
         wallNow: () => world.wallTime,
         limit: new HandshakeLimit(7),
-        gateway: 3,
+        resets: new HandshakeLimit(11),
+        gateway,
         worker: 0,
       }),
   )

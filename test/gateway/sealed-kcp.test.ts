@@ -1,9 +1,9 @@
 // Sealed datagrams at the gateway: who gets in, what strangers leave behind (nothing), and how a client moves.
 import t from 'tap'
-import { HANDSHAKE_RATE } from '../../policies/handshake-limit.ts'
+import { HANDSHAKE_RATE, RESET_RATE } from '../../policies/handshake-limit.ts'
 import { code } from '../../protocols/codes.ts'
 import { COOKIE_ROTATION_MS } from '../../protocols/secure/cookie-jar.ts'
-import { datagramType, INIT_BYTES } from '../../protocols/secure/datagram-codec.ts'
+import { datagramType, INIT_BYTES, RESET_BYTES } from '../../protocols/secure/datagram-codec.ts'
 import { UNCONFIRMED_MS } from '../../protocols/secure/datagram-server.ts'
 import type { DatagramWorld } from './datagram-world.ts'
 import { Keys, sealedClient, sealedWorld } from './datagram-world.ts'
@@ -257,3 +257,48 @@ t.test('a port of services that reflect is not heard (DGM-4.6)', async (t) => {
   t.equal(world.log.length, 0)
   t.ok(world.dropped('reflection_port') > 0)
 })
+
+t.test(
+  'DGM-9.2: a gateway that began anew, or another of the cluster, says that it does not know a client',
+  async (t) => {
+    const ip = '192.0.2.1'
+    const told = (world: DatagramWorld<SealedKcp>) => [world.bytesOut.get(`${ip} 4000`) ?? 0, world.counters.resets]
+    const { client } = joined()
+    client.say('is anybody there')
+    const own = new Keys('g')
+    own.isCluster = false
+    for (const [gateway, keys, expected, reason] of [
+      [3, new Keys('g'), [RESET_BYTES, 1], 'unknown_connection'],
+      [3, own, [RESET_BYTES, 1], 'unknown_connection'],
+      [8, new Keys('g'), [RESET_BYTES, 1], 'stray'],
+      [8, own, [0, 0], 'unknown_connection'],
+      [3, new Keys('h'), [0, 0], 'unknown_connection'],
+    ] as const) {
+      const world = sealedWorld(keys, gateway)
+      world.inject(ip, 4000, client.sent.at(-1)!)
+      t.same(
+        told(world),
+        expected,
+        `gateway ${gateway}, ${keys.isCluster ? 'a key of the cluster' : 'a key of its own'}`,
+      )
+      t.equal(world.dropped(reason), 1, reason)
+    }
+  },
+)
+
+t.test(
+  'DGM-9.5: a flood of datagrams of nobody is answered so often and no oftener, with less than it brought',
+  async (t) => {
+    const { client } = joined()
+    client.line.sendBare(Buffer.from('x'))
+    const datagram = client.sent.at(-1)!
+    const world = sealedWorld()
+    for (let i = 0; i < 10_000; i++) world.inject('198.51.100.7', 1024 + i, datagram)
+    t.equal(world.counters.resets, RESET_RATE.burst)
+    const sum = (counts: Map<string, number>) => [...counts.values()].reduce((a, b) => a + b, 0)
+    t.ok(sum(world.bytesOut) < sum(world.bytesIn))
+    for (const [address, out] of world.bytesOut) t.ok(out < world.bytesIn.get(address)!) || t.bailout(address)
+    world.inject('192.0.2.1', 4000, datagram)
+    t.equal(world.counters.resets, RESET_RATE.burst + 1, 'another player is told')
+  },
+)

@@ -45,9 +45,10 @@ export function conversationsOf(
   if (!isSealed) return new PlainKcp(env, counters, settings)
   const responder = responderFor('udp')
   return new SealedKcp(env, counters, settings, {
-    identity: { responder: () => responder, secrets: () => [secret] },
+    identity: { responder: () => responder, secrets: () => [secret], isShared: () => true },
     wallNow: () => world.wallNow(),
     limit: new HandshakeLimit(world.random.u32()),
+    resets: new HandshakeLimit(world.random.u32()),
     gateway: Number(gateway.slice(1)),
     worker: 0,
   })

@@ -70,6 +70,8 @@ export class Pair {
       gateway: 3,
       worker: 1,
       admit: () => true,
+      admitReset: () => true,
+      isPeer: () => true,
       connectionsMax: 1000,
       unconfirmedMax: 100,
       ...options.server,

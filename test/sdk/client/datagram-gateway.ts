@@ -52,6 +52,8 @@ export class DatagramGateway {
       gateway: 0,
       worker: 0,
       admit: () => true,
+      admitReset: () => true,
+      isPeer: () => true,
       connectionsMax: 100,
       unconfirmedMax: 100,
     })

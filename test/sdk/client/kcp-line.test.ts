@@ -143,8 +143,9 @@ t.test('a gateway with another key is silent, and the client says what that may 
   t.equal(world.line.deadline(), Infinity)
 })
 
-t.test('a way that is blocked, or a gateway that began anew, is noticed in two seconds', async (t) => {
+t.test('a way that is blocked, or a gateway that began anew and says nothing, is noticed in two seconds', async (t) => {
   const world = new LineWorld()
+  world.tellsResets = false
   world.run(5000, () => world.connection?.isConfirmed === true)
   world.run(30_000)
   t.same(world.log, ['opened'], 'silence alone is nothing: nothing was owed')
@@ -155,6 +156,28 @@ t.test('a way that is blocked, or a gateway that began anew, is noticed in two s
   t.ok(world.now - since >= 2000 && world.now - since < 2100, `after ${world.now - since} ms`)
   world.run(2100)
   t.equal(world.log.filter((line) => line === 'stalled').length, 2, 'and told again')
+})
+
+t.test('a gateway that began anew says so, and it is noticed in a round trip (DGM-9.3)', async (t) => {
+  const world = new LineWorld()
+  world.run(5000, () => world.connection?.isConfirmed === true)
+  world.run(30_000)
+  world.restartGateway()
+  const since = world.now
+  for (let i = 0; i < 5; i++) world.line.write(Buffer.from('is anybody there'), world.now)
+  t.ok(world.run(5000, () => world.log.includes('stalled')))
+  t.ok(world.now - since <= 50, `after ${world.now - since} ms`)
+  world.run(1900)
+  t.same(world.log, ['opened', 'stalled'], 'told once, however many answers come')
+  world.run(400)
+  t.same(world.log, ['opened', 'stalled', 'stalled'], 'and again, while it goes on')
+  t.notOk(world.line.isClosed, 'whoever hears it decides')
+  world.line.write(Buffer.from('the last words'), world.now)
+  world.line.close(world.now)
+  t.ok(
+    world.run(100, () => world.line.isClosed),
+    'a line that was closed does not wait for one who knows nothing of it',
+  )
 })
 
 t.test('the end: what was written arrives, then both ends know (KCP-7.4)', async (t) => {

@@ -35,6 +35,8 @@ export class LineWorld {
   readonly atGateway: Uint8Array[] = []
   readonly barely: string[] = []
   readonly handshakes: string[] = []
+  /** Whether the gateway says that it does not know a connection. */
+  tellsResets = true
   binding: Uint8Array | undefined
   server: DatagramServer
   connection: SecureDatagramConnection | undefined
@@ -131,6 +133,8 @@ export class LineWorld {
       gateway: 0,
       worker: 0,
       admit: () => true,
+      admitReset: () => true,
+      isPeer: () => true,
       connectionsMax: 100,
       unconfirmedMax: 100,
     })
@@ -185,6 +189,7 @@ export class LineWorld {
       this.handshakes.push(address)
       this.#fly(false, address, outcome.bytes)
     }
+    if ('reset' in outcome && this.tellsResets && outcome.reset !== undefined) this.#fly(false, address, outcome.reset)
     if (outcome.kind !== 'packet') return
     const { received } = outcome
     if (received.kind === 'data') this.kcp.receive(received.bytes, this.now)
