@@ -118,7 +118,9 @@ export class KcpCarrier implements Carrier, KcpSink, Expiring {
     }
     this.#arrived++
     if (this.#events === undefined) return true
-    this.#carriers.touch(this)
+    // An answer mostly comes before the acknowledgement has to go alone: until then there is nothing to do.
+    if (!this.isDirty && this.#state === state.open && this.#mayWait(now)) this.#waitForCompany()
+    else this.#carriers.touch(this)
     if (this.#isHigh && this.kcp.unackedBytes <= LOW_BYTES) {
       this.#isHigh = false
       if (this.#state === state.open) this.#events!.drained(now)
@@ -146,7 +148,7 @@ export class KcpCarrier implements Carrier, KcpSink, Expiring {
   }
 
   message(bytes: Uint8Array, start: number, end: number): void {
-    if (this.#state === state.open) this.#events!.receive(bytes.subarray(start, end), this.#now)
+    if (this.#state === state.open) this.#events!.receive(this.#carriers.viewOf(bytes, start, end), this.#now)
   }
 
   // ---- from the core ----
@@ -217,6 +219,11 @@ export class KcpCarrier implements Carrier, KcpSink, Expiring {
     }
     if (this.#isOver(now)) this.#finish(now)
     else this.#carriers.wakeAt(this, Math.min(this.#kcpDeadline(), this.path.deadline(), this.#lingerUntil))
+  }
+
+  /** Between two turns: everything else that is waited for has its time already. */
+  #waitForCompany(): void {
+    if (this.#carriers.wakeAt(this, this.#ackDueAt)) this.#carriers.schedule()
   }
 
   expired(_deadline: Deadline, now: number): void {

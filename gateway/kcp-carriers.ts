@@ -5,6 +5,8 @@
 //   touch(carrier)* -> flush(now)                     at the end of the turn, behind the core's
 //   tick(now)       at deadline(): what is to be sent again
 import { SegmentPool } from '../protocols/kcp/segment-pool.ts'
+import { opened } from '../protocols/secure/datagram-connection.ts'
+import { ViewCache } from '../protocols/secure/view-cache.ts'
 import type { DatagramCounters } from './datagram-counters.ts'
 import { Deadlines } from './deadlines.ts'
 import type { KcpCarrier } from './kcp-carrier.ts'
@@ -26,6 +28,9 @@ export interface DatagramEnvironment {
   accept(carrier: Carrier, now: number): CarrierEvents
 }
 
+/** Messages that start before this in a datagram have views that are kept: behind a few acknowledgements. */
+const VIEWED_FROM_MAX = 200
+
 export class KcpCarriers {
   readonly env: DatagramEnvironment
   readonly counters: DatagramCounters
@@ -34,6 +39,8 @@ export class KcpCarriers {
   readonly #deadlines = new Deadlines()
   #dirty: KcpCarrier[] = []
   #spare: KcpCarrier[] = []
+  /** By where they start. */
+  readonly #views: (ViewCache | undefined)[] = new Array(VIEWED_FROM_MAX).fill(undefined)
   #isScheduled = false
 
   constructor(env: DatagramEnvironment, counters: DatagramCounters, pool = new SegmentPool()) {
@@ -54,15 +61,31 @@ export class KcpCarriers {
     if (carrier.isDirty) return
     carrier.isDirty = true
     this.#dirty.push(carrier)
+    this.schedule()
+  }
+
+  /** What is due may have changed: it is looked at at the end of this turn. */
+  schedule(): void {
     if (this.#isScheduled) return
     this.#isScheduled = true
     this.env.scheduleFlush()
   }
 
-  /** A carrier that waits less long than it thought looks again in vain, once; that is cheaper than moving it each turn. */
-  wakeAt(carrier: KcpCarrier, at: number): void {
+  /**
+   * A carrier that waits less long than it thought looks again in vain, once; that is cheaper than moving it each turn. Whether
+   * it is earlier now.
+   */
+  wakeAt(carrier: KcpCarrier, at: number): boolean {
     const { deadline } = carrier
-    if (at < deadline.at) this.#deadlines.set(deadline, at)
+    if (at >= deadline.at) return false
+    this.#deadlines.set(deadline, at)
+    return true
+  }
+
+  /** A view of bytes[start, end): the same one again for what was opened, which is where all that is sealed comes from. */
+  viewOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
+    if (bytes !== opened || start >= VIEWED_FROM_MAX) return bytes.subarray(start, end)
+    return (this.#views[start] ??= new ViewCache(opened, start)).of(end - start)
   }
 
   remove(carrier: KcpCarrier): void {

@@ -13,7 +13,12 @@ import { ConnectionIdCipher } from '../protocols/secure/connection-id.ts'
 import { COOKIE_ROTATION_MS } from '../protocols/secure/cookie-jar.ts'
 import { deriveKey } from '../protocols/secure/crypto.ts'
 import { datagramType, SEALED_CONTENT_AT, SEALED_CONV } from '../protocols/secure/datagram-codec.ts'
-import type { DatagramReceived, SecureDatagramConnection } from '../protocols/secure/datagram-connection.ts'
+import {
+  type DatagramReceived,
+  opened,
+  OPENED_AT,
+  type SecureDatagramConnection,
+} from '../protocols/secure/datagram-connection.ts'
 import { DatagramServer } from '../protocols/secure/datagram-server.ts'
 import type { Responder } from '../protocols/secure/handshakes.ts'
 import { isReflectionPort } from '../protocols/secure/reflection-ports.ts'
@@ -60,7 +65,6 @@ export class SealedKcp {
   readonly #env: DatagramEnvironment
   readonly #counters: DatagramCounters
   readonly #options: SealedOptions
-  readonly #paths = new Map<SecureDatagramConnection, SealedPath>()
   readonly #addresses = new AddressTexts()
   /** Made with the first datagram: a listener may be there before its keys are. */
   #server: DatagramServer | undefined
@@ -142,14 +146,13 @@ export class SealedKcp {
     received: DatagramReceived,
     now: number,
   ): DatagramDropReason | undefined {
-    const known = this.#paths.get(connection)
     if (received.kind === 'dropped') return received.why
-    const path = known ?? this.#begin(connection, now)
+    const path = (connection.owner as SealedPath | undefined) ?? this.#begin(connection, now)
     if (path === undefined) return 'connections_max'
     const { carrier } = path
     path.follow()
     if (received.kind === 'data') {
-      carrier.take(received.bytes, 0, received.bytes.length, now)
+      carrier.take(opened, OPENED_AT, OPENED_AT + received.bytes.length, now)
     } else if (received.kind === 'bare') {
       carrier.takeBare(received.bytes, now)
     } else if (received.kind === 'closed') {
@@ -157,7 +160,7 @@ export class SealedKcp {
       return undefined
     }
     // Whatever it was, the path may have something to say to it.
-    this.carriers.touch(carrier)
+    if (!connection.isQuiet) this.carriers.touch(carrier)
     return undefined
   }
 
@@ -172,7 +175,7 @@ export class SealedKcp {
     const path = new SealedPath(this, connection)
     const { binding, ticket } = connection.established
     path.carrier = new KcpCarrier(this.carriers, 'kcp-noise', binding, SEALED_CONV, this.settings, path, ticket)
-    this.#paths.set(connection, path)
+    connection.owner = path
     this.carriers.start(path.carrier, now)
     return path
   }
@@ -269,7 +272,7 @@ export class SealedKcp {
     path.connection.close(why)
     this.say(path.connection)
     this.#server!.release(path.connection)
-    this.#paths.delete(path.connection)
+    path.connection.owner = undefined
   }
 
   moved(): void {

@@ -6,13 +6,26 @@ type Flush = () => void
 
 class Batch {
   isOpen = false
+  /** It has one time, `beganAt`; what has no end of its own may have that alone (`date`, `undate`). */
+  isDated = false
   /** Monotonic milliseconds. Asking the clock for each socket costs more than judging a message. */
   beganAt = 0
   #due: Flush[] = []
 
   begin(): void {
     this.beganAt = performance.now()
-    this.isOpen = true
+    this.isOpen = this.isDated = true
+  }
+
+  /** What happens until `undate` happens now. Where a batch is open it has its time already. */
+  date(): number {
+    if (this.isDated) return this.beganAt
+    this.isDated = true
+    return (this.beganAt = performance.now())
+  }
+
+  undate(): void {
+    this.isDated = this.isOpen
   }
 
   /** To be called when the batch that is open ends; each is asked once. */
@@ -21,7 +34,7 @@ class Batch {
   }
 
   end(): void {
-    this.isOpen = false
+    this.isOpen = this.isDated = false
     const due = this.#due
     for (let i = 0; i < due.length; i++) due[i]()
     due.length = 0

@@ -16,7 +16,7 @@ const GRAIN_MS = 1
 /** setTimeout takes no more; the timer then looks again. */
 const LATEST_MS = 2 ** 31 - 1
 
-export const monotonicNow = (): number => (batch.isOpen ? batch.beganAt : performance.now())
+export const monotonicNow = (): number => (batch.isDated ? batch.beganAt : performance.now())
 
 /** gateway/gateway.ts, with its links. */
 export type Core = Machine & { flushLinks(now: number): void }
@@ -44,7 +44,10 @@ export class Loop {
   readonly #flush = (): void => {
     this.#isFlushAsked = false
     // Each at a time of its own: what the first wrote has a time that may not be later than the flush of the second.
-    for (const machine of this.#machines) machine.flush(monotonicNow())
+    for (const machine of this.#machines) {
+      machine.flush(batch.date())
+      batch.undate()
+    }
     this.poke()
   }
 

@@ -7,6 +7,7 @@ import net from 'node:net'
 import { ByteCopier } from '../../protocols/wire/byte-copy.ts'
 import type { DatagramCounters } from '../datagram-counters.ts'
 import { listenError } from './acceptor.ts'
+import { batch } from './batch.ts'
 import { type DatagramSink, SOCKET_BUFFER_BYTES, type UdpPlace, type UdpSocket } from './udp-socket.ts'
 
 /** One socket of the module. */
@@ -70,15 +71,15 @@ export class NativeUdpSocket implements UdpSocket {
   #isClosed = false
 
   private constructor(native: NativeDatagrams, place: UdpPlace, counters: DatagramCounters, sink: DatagramSink) {
-    const { batch, slotBytes } = native
+    const { batch: slots, slotBytes } = native
     this.#native = native
     this.#counters = counters
     this.#sink = sink
-    this.#in = new Uint8Array((batch + 1) * slotBytes)
-    this.#out = new Uint8Array((batch + 1) * slotBytes)
+    this.#in = new Uint8Array((slots + 1) * slotBytes)
+    this.#out = new Uint8Array((slots + 1) * slotBytes)
     this.#outView = new DataView(this.#out.buffer)
-    this.#inMeta = new Int32Array((batch + 1) * WORDS)
-    this.#outMeta = new Int32Array((batch + 1) * WORDS)
+    this.#inMeta = new Int32Array((slots + 1) * WORDS)
+    this.#outMeta = new Int32Array((slots + 1) * WORDS)
     this.#socket = native.open(
       place.host,
       net.isIPv6(place.host),
@@ -116,7 +117,7 @@ export class NativeUdpSocket implements UdpSocket {
 
   send(bytes: Uint8Array, start: number, end: number, ip: string, port: number): void {
     if (this.#isClosed) return
-    const { batch, slotBytes } = this.#native
+    const { batch: slots, slotBytes } = this.#native
     const length = end - start
     if (length > slotBytes) {
       this.#counters.drop('too_large')
@@ -135,7 +136,7 @@ export class NativeUdpSocket implements UdpSocket {
     this.#counters.sent++
     this.#counters.sentBytes += length
     this.#held = slot + 1
-    if (this.#held === batch) this.flush()
+    if (this.#held === slots) this.flush()
   }
 
   flush(): void {
@@ -163,6 +164,13 @@ export class NativeUdpSocket implements UdpSocket {
 
   #heard(count: number, errors: number): void {
     this.#counters.socketErrors += errors
+    // They were all there at one time.
+    batch.date()
+    this.#deliver(count)
+    batch.undate()
+  }
+
+  #deliver(count: number): void {
     const { slotBytes } = this.#native
     const meta = this.#inMeta
     for (let slot = 1; slot <= count; slot++) {

@@ -3,7 +3,7 @@
 //
 //   | headroom 80 | segment | segment | ... | room for a tag |
 //                  \________ lent __________/
-import { copyBytes, headerBytes, type Segment, writeHeader } from './segment.ts'
+import { headerBytes, type Segment, writeHeader } from './segment.ts'
 import { packetHeadroom, type SegmentPool } from './segment-pool.ts'
 
 export type PacketSink = {
@@ -15,6 +15,7 @@ export class PacketWriter {
   readonly #conv: number
   readonly #sink: PacketSink
   readonly #packet: Uint8Array
+  readonly #view: DataView
   readonly #limit: number
   #at = packetHeadroom
   // The same in every segment of a flush.
@@ -25,6 +26,7 @@ export class PacketWriter {
     this.#conv = conv | 0
     this.#sink = sink
     this.#packet = pool.packet
+    this.#view = pool.packetView
     this.#limit = packetHeadroom + mtu
   }
 
@@ -43,7 +45,7 @@ export class PacketWriter {
     const { length, fragment, ts } = segment
     const room = this.#room(headerBytes + length)
     const at = writeHeader(this.#packet, room, this.#conv, kind, fragment, this.#window, ts, sn, this.#una, length)
-    copyBytes(segment.bytes, 0, length, this.#packet, at)
+    segment.copyTo(this.#packet, this.#view, at)
     this.#at = at + length
   }
 

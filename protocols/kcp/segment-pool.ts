@@ -29,6 +29,7 @@ export const noSegment = new Segment(new Uint8Array(0))
 export class SegmentPool {
   /** Lent to one flush at a time. */
   readonly packet = new Uint8Array(packetHeadroom + mtuMax + PACKET_TAILROOM)
+  readonly packetView = new DataView(this.packet.buffer)
   readonly keptBytesMax: number
   keptBytes = 0
   /** Segments that are out; what a test of leaks looks at. */

@@ -24,6 +24,8 @@ export const field = { conv: 0, command: 4, fragment: 5, window: 6, ts: 8, sn: 1
 
 /** Up to this a loop beats `set(subarray())`, whose cost is that of the call (measured: equal near 32 bytes). */
 const LOOP_BYTES_MAX = 32
+/** From here on the engine's own copy is the quicker one. */
+const ENGINE_BYTES_MIN = 256
 
 /** Made by SegmentPool alone. The sending half uses all fields, the receiving half the first three. */
 export class Segment {
@@ -43,8 +45,26 @@ export class Segment {
   /** It travelled again, and is to be written once more beside something else (KCP-4.10). */
   isRepeated = false
 
+  readonly #view: DataView
+
+  /** `bytes`: a multiple of eight. */
   constructor(bytes: Uint8Array) {
     this.bytes = bytes
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  }
+
+  /**
+   * Copies its payload to `to` at `at`, of which `toView` is a view. Up to seven bytes behind it are overwritten: eight at a
+   * time are quicker than a call of the engine's own copy and the view that it wants.
+   */
+  copyTo(to: Uint8Array, toView: DataView, at: number): void {
+    const { length } = this
+    if (length > ENGINE_BYTES_MIN) {
+      to.set(length === this.bytes.length ? this.bytes : this.bytes.subarray(0, length), at)
+      return
+    }
+    const view = this.#view
+    for (let i = 0; i < length; i += 8) toView.setBigUint64(at + i, view.getBigUint64(i, true), true)
   }
 }
 

@@ -60,6 +60,10 @@ export class ClientPath implements DatagramRoute {
     return fresh !== undefined
   }
 
+  get isQuiet(): boolean {
+    return this.#askAt === Infinity && this.#out.length === 0
+  }
+
   arrived(): void {}
 
   control(kind: number, content: Uint8Array, _address: string, _now: number): boolean {

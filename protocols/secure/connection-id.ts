@@ -23,11 +23,16 @@ const LABEL = 'skewer/1 connection ids'
 const RESET_LABEL = 'skewer/1 resets'
 const CYCLES = 32
 const DELTA = 0x9e3779b9
+/** A power of two. */
+const KNOWN = 4096
+const KNOWN_WORDS = 4
 
 export class ConnectionIdCipher {
   readonly #key: Uint32Array
   readonly #hash: Hash
   readonly #resetKey: Uint8Array
+  /** Ids that were opened lately and what they are, each at the place of its first bits: what comes again costs a look. */
+  readonly #known = new Int32Array(KNOWN * KNOWN_WORDS)
   /** What `open` has found. */
   gateway = 0
   worker = 0
@@ -39,6 +44,9 @@ export class ConnectionIdCipher {
     this.#key = wordsOf(deriveKey(hash, clusterKey, LABEL))
     this.#hash = hash
     this.#resetKey = deriveKey(hash, clusterKey, RESET_LABEL)
+    // An empty place holds zeros. Only that of the id of zeros could be taken for one that is known.
+    decipher(this.#key, scratch.fill(0))
+    this.#known.set(scratch, 2)
   }
 
   seal(gateway: number, worker: number, slot: number, serial: number): Uint8Array {
@@ -63,14 +71,25 @@ export class ConnectionIdCipher {
 
   /** Reads the id at `at` into the fields; any eight bytes are some id. */
   open(bytes: Uint8Array, at: number): void {
-    const words = scratch
-    words[0] = readWord(bytes, at)
-    words[1] = readWord(bytes, at + 4)
-    decipher(this.#key, words)
-    this.gateway = words[0] & 0xffff
-    this.worker = (words[0] >>> 16) & 0xff
-    this.slot = (words[0] >>> 24) | ((words[1] & 0xffff) << 8)
-    this.serial = words[1] >>> 16
+    const first = readWord(bytes, at) | 0
+    const second = readWord(bytes, at + 4) | 0
+    const known = this.#known
+    const place = (first & (KNOWN - 1)) * KNOWN_WORDS
+    if (known[place] !== first || known[place + 1] !== second) {
+      scratch[0] = first
+      scratch[1] = second
+      decipher(this.#key, scratch)
+      known[place] = first
+      known[place + 1] = second
+      known[place + 2] = scratch[0]
+      known[place + 3] = scratch[1]
+    }
+    const low = known[place + 2]
+    const high = known[place + 3]
+    this.gateway = low & 0xffff
+    this.worker = (low >>> 16) & 0xff
+    this.slot = (low >>> 24) | ((high & 0xffff) << 8)
+    this.serial = high >>> 16
   }
 }
 

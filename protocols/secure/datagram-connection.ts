@@ -17,6 +17,7 @@ export type DatagramDrop = OpenFailure | 'short' | 'malformed' | 'closed'
 
 /** What a datagram was; lent, with its bytes, until the next datagram is opened, of whatever connection. */
 export type DatagramReceived =
+  /** The bytes are those of `opened` from OPENED_AT, too. */
   | { readonly kind: 'data' | 'bare'; readonly bytes: Uint8Array }
   | { readonly kind: 'control' }
   | { readonly kind: 'closed'; readonly code: number }
@@ -32,11 +33,14 @@ const receivedBare: { kind: 'bare'; bytes: Uint8Array } = { kind: 'bare', bytes:
 export const CONTENT_BYTES_MAX = DATAGRAM_BYTES_MAX - SEALED_OVERHEAD_BYTES
 
 /** What was opened: kind and content. One serves all connections. */
-const opened = new Uint8Array(DATAGRAM_BYTES_MAX)
-const openedContent = new ViewCache(opened, 1)
+export const opened = new Uint8Array(DATAGRAM_BYTES_MAX)
+export const OPENED_AT = 1
+const openedContent = new ViewCache(opened, OPENED_AT)
 
 export class SecureDatagramConnection {
   readonly established: Established
+  /** Whoever drives it, for whom it is not looked up. */
+  owner: object | undefined = undefined
   readonly #route: DatagramRoute
   readonly #sealer: DatagramSealer
   readonly #opener: DatagramOpener
@@ -63,6 +67,11 @@ export class SecureDatagramConnection {
 
   get isClosed(): boolean {
     return this.#isClosed
+  }
+
+  /** `nextDatagram` has nothing to give, and `tick` nothing to do at any time. */
+  get isQuiet(): boolean {
+    return this.#closing === undefined && this.#route.isQuiet
   }
 
   /**

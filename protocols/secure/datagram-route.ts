@@ -20,6 +20,8 @@ export interface DatagramRoute {
   control(kind: number, content: Uint8Array, address: string, now: number): boolean
   /** Whether bytes[start, end), lent, proves that the other end does not know this conversation ([DGM-9.3]). */
   isReset(bytes: Uint8Array, start: number, end: number): boolean
+  /** Nothing is to be sent, and nothing is waited for. */
+  readonly isQuiet: boolean
   /** What is to be sent next, in order. */
   next(): ControlDatagram | undefined
   /** When `tick` wants to be called; Infinity for never. */

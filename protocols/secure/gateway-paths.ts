@@ -68,6 +68,10 @@ export class GatewayPaths implements DatagramRoute {
     return this.#candidate !== undefined
   }
 
+  get isQuiet(): boolean {
+    return this.#candidate === undefined && this.#out.length === 0
+  }
+
   arrived(address: string, bytes: Uint8Array, start: number, end: number, isHighest: boolean, now: number): void {
     if (address === this.#active.address) {
       if (!isHighest) return
@@ -108,7 +112,7 @@ export class GatewayPaths implements DatagramRoute {
   }
 
   next(): ControlDatagram | undefined {
-    return this.#out.shift()
+    return this.#out.length === 0 ? undefined : this.#out.shift()
   }
 
   deadline(): number {

@@ -16,6 +16,9 @@ export const REPLAY_WINDOW = 8128
 export class ReplayWindow {
   readonly #bits = new Uint32Array(WORDS)
   #highest = -1
+  /** The row of the highest, and its word, which is not in `bits` yet: nearly everything comes there. */
+  #row = -1
+  #word = 0
 
   /** The highest counter accepted, -1 before the first. */
   get highest(): number {
@@ -27,25 +30,34 @@ export class ReplayWindow {
     if (!(counter >= 0 && counter <= COUNTER_MAX)) return false
     if (counter > this.#highest) return true
     if (this.#highest - counter > REPLAY_WINDOW) return false
-    return (this.#bits[wordOf(counter)] & bitOf(counter)) === 0
+    const row = rowOf(counter)
+    return ((row === this.#row ? this.#word : this.#bits[row % WORDS]) & bitOf(counter)) === 0
   }
 
   /** Marks a counter that `check` let pass and whose datagram was authentic; true when it is the highest so far. */
   accept(counter: number): boolean {
+    const row = rowOf(counter)
     const isHighest = counter > this.#highest
     if (isHighest) {
-      const from = rowOf(this.#highest)
-      const steps = Math.min(rowOf(counter) - from, WORDS)
-      for (let i = 1; i <= steps; i++) this.#bits[(from + i + WORDS) % WORDS] = 0
+      if (row !== this.#row) this.#enter(row)
       this.#highest = counter
     }
-    this.#bits[wordOf(counter)] |= bitOf(counter)
+    if (row === this.#row) this.#word |= bitOf(counter)
+    else this.#bits[row % WORDS] |= bitOf(counter)
     return isHighest
+  }
+
+  #enter(row: number): void {
+    const from = this.#row
+    if (from >= 0) this.#bits[from % WORDS] = this.#word
+    const steps = Math.min(row - from, WORDS)
+    for (let i = 1; i <= steps; i++) this.#bits[(from + i) % WORDS] = 0
+    this.#row = row
+    this.#word = 0
   }
 }
 
 /** Integers as long as they are some to the engine: a division of doubles and its rest cost more than all else here. */
 const rowOf = (counter: number): number =>
   counter <= INT32_MAX ? counter >> WORD_SHIFT : Math.floor(counter / WORD_BITS)
-const wordOf = (counter: number): number => rowOf(counter) % WORDS
 const bitOf = (counter: number): number => 1 << (counter & (WORD_BITS - 1))

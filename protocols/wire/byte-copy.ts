@@ -13,6 +13,10 @@ const NO_BYTES: Uint8Array = new Uint8Array(0)
 export class ByteCopier {
   #source = NO_BYTES
   #view: DataView = new DataView(NO_BYTES.buffer)
+  // Of the view: asking it is a call.
+  #buffer: ArrayBufferLike = NO_BYTES.buffer
+  #offset = 0
+  #length = 0
 
   /** Copies from[start, end) to `to` at `at`, where there is room; `toView` is a view of all of `to`. */
   copy(from: Uint8Array, start: number, end: number, to: Uint8Array, toView: DataView, at: number): void {
@@ -31,11 +35,13 @@ export class ByteCopier {
   }
 
   #look(from: Uint8Array): void {
-    const { buffer, byteOffset, byteLength } = this.#view
-    if (buffer !== from.buffer || byteOffset !== from.byteOffset || byteLength < from.byteLength) {
-      this.#view = new DataView(from.buffer, from.byteOffset, from.byteLength)
-    }
     this.#source = from
+    const { buffer, byteOffset, byteLength } = from
+    if (this.#buffer === buffer && this.#offset === byteOffset && this.#length >= byteLength) return
+    this.#buffer = buffer
+    this.#offset = byteOffset
+    this.#length = byteLength
+    this.#view = new DataView(buffer, byteOffset, byteLength)
   }
 }
 

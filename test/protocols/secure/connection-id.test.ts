@@ -36,6 +36,23 @@ t.test('every gateway, worker, slot and serial comes back', async (t) => {
   }
 })
 
+t.test('what was opened before is not taken for another id, nor an id of zeros for nothing', async (t) => {
+  const cipher = new ConnectionIdCipher(native.hash, secretOf('c'))
+  const found = ({ gateway, worker, slot, serial }: ConnectionIdCipher) => [gateway, worker, slot, serial].join()
+  const ids = [new Uint8Array(8)]
+  // Many that begin alike, and are kept in one place.
+  for (let i = 0; i < 60; i++) ids.push(Uint8Array.of(i & 1, 0, i & 2, 0x80 * (i & 1), i, 0, 0, 0xff * (i & 4)))
+  for (const id of [...ids, ...ids.toReversed()]) {
+    const fresh = new ConnectionIdCipher(native.hash, secretOf('c'))
+    fresh.open(id, 0)
+    for (let again = 0; again < 2; again++) {
+      cipher.open(id, 0)
+      if (found(cipher) !== found(fresh)) t.fail(`${hexOf(id)}`)
+    }
+    t.strictSame(cipher.seal(cipher.gateway, cipher.worker, cipher.slot, cipher.serial), id)
+  }
+})
+
 t.test('ids of one connection look unrelated, and no two are alike (DGM-3.2)', async (t) => {
   const cipher = new ConnectionIdCipher(native.hash, secretOf('c'))
   const ids = Array.from({ length: 4096 }, (_, serial) => cipher.seal(1, 0, 7, serial))
