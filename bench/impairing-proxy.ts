@@ -36,7 +36,7 @@ export class ImpairingProxy {
   rebindings = 0
   readonly #front: Socket
   readonly #targetHost: string
-  readonly #targetPort: number
+  #targetPort: number
   readonly #up: Impairment
   readonly #down: Impairment
   readonly #flows = new Map<string, Flow>()
@@ -99,6 +99,11 @@ export class ImpairingProxy {
     }
     this.rebindings += moved
     return moved
+  }
+
+  /** Everybody reaches another port of the target from now on, as behind a balancer that has hashed anew. */
+  aim(targetPort: number): void {
+    this.#targetPort = targetPort
   }
 
   close(): void {

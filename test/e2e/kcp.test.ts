@@ -10,7 +10,9 @@ import { connect, json } from '../../sdk/client/index.ts'
 import { readNoiseKey } from '../../config/noise-keys.ts'
 import { handshakeKind } from '../../protocols/secure/handshakes.ts'
 import { KcpLine } from '../../sdk/client/kcp-line.ts'
-import { eventually, scratchFolder } from '../gateway/io/started.ts'
+import type { RunningGateway } from '../../gateway/io/process.ts'
+import { eventually, portOf, scratchFolder, started } from '../gateway/io/started.ts'
+import { readKey } from '../../config/keys.ts'
 import { Running } from '../cli/skewer.ts'
 import { FirstDatagrams } from './first-datagrams.ts'
 import { carriedBy, echoHost, gatewayYaml, next, stage, type Stage, Talker } from './stage.ts'
@@ -220,4 +222,39 @@ t.test('a gateway process that is killed with -9 and started again, over KCP alo
   }
   await carriedBy(racing, 'kcp')
   for (const [i, talker] of talkers.entries()) await isWhole(t, talker, { taken }, ['alone', 'racing'][i])
+})
+
+const resetsOf = async ({ adminAddress }: RunningGateway): Promise<number> =>
+  Number(/^skewer_udp_resets_total (\d+)/m.exec(await (await fetch(`${adminAddress}/metrics`)).text())![1])
+
+t.test('DGM-9: a balancer hands a client to another gateway of the cluster, and it attaches there', async (t) => {
+  const s = await stage(t)
+  const { stateDir } = s.settings
+  const { keys } = JSON.parse(readFileSync(path.join(stateDir, 'keys.json'), 'utf8')) as { keys: string[] }
+  const shared = {
+    ...structuredClone(s.settings),
+    noise: { keyFile: path.join(stateDir, 'noise.key') },
+    ticketKeys: { current: readKey(keys[0])! },
+  }
+  const gateways: RunningGateway[] = []
+  for (const name of ['one', 'two'])
+    gateways.push(await started(t, { ...structuredClone(shared), name, stateDir: scratchFolder(t) }))
+  const proxy = await proxied(t, s)
+  proxy.aim(portOf(gateways[0], 'udp'))
+  const client = clientOf(t, [s.kcp(proxy.port)])
+  const talker = new Talker(client.actor('arena', 'lobby'))
+  await talker.goOn(100)
+  t.same(await Promise.all(gateways.map(resetsOf)), [0, 0])
+  const sessions = () =>
+    gateways.map(({ gateway }) => gateway.sessions().filter((it) => it.connections.length > 0).length)
+  t.same(sessions(), [1, 0])
+  proxy.aim(portOf(gateways[1], 'udp'))
+  proxy.rebind()
+  const since = performance.now()
+  await eventually(() => sessions()[1] === 1, 'the client to be at the other gateway')
+  t.comment(`${Math.round(performance.now() - since)} ms`)
+  await talker.goOn(100)
+  const [, resets] = await Promise.all(gateways.map(resetsOf))
+  t.ok(resets >= 1, `${resets} resets`)
+  await isWhole(t, talker, s)
 })

@@ -14,6 +14,7 @@ import { portOf, started, type Test, testSettings } from '../gateway/io/started.
 
 export type Stage = {
   running: RunningGateway
+  settings: Settings
   /** Numbers by sender, as the host's handler got them. */
   taken: Map<string, number[]>
   tcp: string
@@ -76,6 +77,7 @@ export async function stage(t: Test): Promise<Stage> {
   const udpPort = portOf(running, 'udp')
   return {
     running,
+    settings,
     taken,
     tcp: `tcp://127.0.0.1:${portOf(running, 'tcp')}?security=none`,
     ws: `ws://127.0.0.1:${portOf(running, 'websocket')}/?security=none`,

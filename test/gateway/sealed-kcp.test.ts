@@ -297,7 +297,8 @@ t.test(
     t.equal(world.counters.resets, RESET_RATE.burst)
     const sum = (counts: Map<string, number>) => [...counts.values()].reduce((a, b) => a + b, 0)
     t.ok(sum(world.bytesOut) < sum(world.bytesIn))
-    for (const [address, out] of world.bytesOut) t.ok(out < world.bytesIn.get(address)!) || t.bailout(address)
+    const grown = [...world.bytesOut].filter(([address, out]) => out >= world.bytesIn.get(address)!)
+    t.same(grown, [])
     world.inject('192.0.2.1', 4000, datagram)
     t.equal(world.counters.resets, RESET_RATE.burst + 1, 'another player is told')
   },

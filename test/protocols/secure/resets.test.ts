@@ -90,12 +90,14 @@ t.test('DGM-9.3: who knows the id and not the token is not believed', async (t) 
   const datagram = seal(pair.client!, 'seen on the way')
   const right = resetFrom(gatewayOf(3), datagram)!
   const random = new Random(5)
+  let believed = 0
   for (let i = 0; i < 2000; i++) {
     const forged = right.slice()
     if (i < 128) forged[9 + (i >>> 3)] ^= 1 << (i & 7)
     else forged.set(random.bytes(16), 9)
-    t.equal(kindAt(pair, forged), 'dropped') || t.bailout('believed')
+    if (kindAt(pair, forged) !== 'dropped') believed++
   }
+  t.equal(believed, 0)
   const otherCluster = gatewayOf(3, {
     idCiphers: [new ConnectionIdCipher(native.hash, secretOf('X'))],
     isPeer: () => true,
