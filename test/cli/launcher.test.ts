@@ -68,6 +68,29 @@ t.test(
   },
 )
 
+t.test('a launcher that is killed with -9 leaves nothing behind', { skip: process.platform === 'win32' }, async (t) => {
+  // Idle, and one that ignores what it can: nothing of a gateway may go on without the process that somebody started.
+  const file = standIn(
+    t,
+    `for (const name of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGPIPE']) process.on(name, () => {})
+    setInterval(() => {}, 1000)
+    console.log('pid ' + process.pid)`,
+  )
+  const running = new Running([], { nodeArgs, file })
+  const pid = Number((await running.said(/pid (\d+)/))[1])
+  t.teardown(() => isAlive(pid) && process.kill(pid, 'SIGKILL'))
+  t.not(pid, running.child.pid)
+  running.child.kill('SIGKILL')
+  // Its output ends with the last process that holds it.
+  t.match(await running.ended, { code: null, signal: 'SIGKILL' })
+  t.notOk(isAlive(pid))
+})
+
+t.test('a command that has nothing left to do ends under the launcher, too', async (t) => {
+  const file = standIn(t, `setTimeout(() => console.log('done'), 10)`)
+  t.match(await skewer([], { nodeArgs, file }), { code: 0, stdout: 'done\n', stderr: '' })
+})
+
 t.test('where the bundled Node is too old or missing, one line says what is needed', async (t) => {
   const again = await skewer(['version'], { nodeArgs, env: { SKEWER_RELAUNCHED: '1' } })
   t.match(again, { code: 1, stdout: '', stderr: /^skewer needs Node 24.18 or newer, or 26.5 or newer; this is v/ })
@@ -86,3 +109,13 @@ t.test('where the bundled Node is too old or missing, one line says what is need
 t.test('the mark of the launcher is not handed on to what the command starts', async (t) => {
   t.match(await skewer(['version'], { env: { SKEWER_RELAUNCHED: '1' } }), { code: 0 })
 })
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    // One that has ended and that nobody asks about has no command any more.
+    return !fs.existsSync('/proc/self') || fs.readFileSync(`/proc/${pid}/cmdline`).length > 0
+  } catch {
+    return false
+  }
+}
