@@ -33,7 +33,14 @@ export class Tally {
     this.#missing.clear()
   }
 
-  get summary(): { received: number; lost: number; doubled: number; reordered: number } {
-    return { received: this.received, lost: this.lost, doubled: this.doubled, reordered: this.reordered }
+  /** `last`: the highest number so far; gaps below it are `lost`, also those that the sender knows to have been refused. */
+  get summary(): { last: number; received: number; lost: number; doubled: number; reordered: number } {
+    return {
+      last: this.#last,
+      received: this.received,
+      lost: this.lost,
+      doubled: this.doubled,
+      reordered: this.reordered,
+    }
   }
 }

@@ -194,6 +194,30 @@ t.test('play goes on over kill -9 and a cut network, and everything stops togeth
     t.equal(await ana.locator('#chat li', { hasText: 'hello ben' }).count(), 1, 'nothing is said twice')
   })
 
+  await t.test(
+    'an overloaded gateway refuses who steers: that is counted as refused, and nothing is lost',
+    async (t) => {
+      const [gateway] = childrenOf(demo.child.pid!).filter((pid) => commandOf(pid).includes('bin/skewer'))
+      t.teardown(() => isAlive(gateway) && process.kill(gateway, 'SIGCONT'))
+      const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
+      // As on a machine that is far too busy: the process is late at every turn, and sheds.
+      await until(async () => {
+        for (let turn = 0; turn < 8; turn++) {
+          process.kill(gateway, 'SIGSTOP')
+          await pause(800)
+          process.kill(gateway, 'SIGCONT')
+          await pause(40)
+        }
+        return (await number(ana, 'up-refused')) > 0
+      }, 'a refusal')
+      for (const [name, page] of Object.entries(tabs)) {
+        await movesOn(page, 2, `${name} plays on`)
+        await assertNothingHappened(t, page, name)
+      }
+      t.comment(`${await number(ana, 'up-refused')} refused`)
+    },
+  )
+
   await t.test('a session moves to a new connection', async (t) => {
     const before = await number(ana, 'reattaches')
     await ana.click('#switch')
@@ -259,10 +283,12 @@ function childrenOf(pid: number): number[] {
   return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number)
 }
 
+const commandOf = (pid: number): string => readFileSync(`/proc/${pid}/cmdline`, 'utf8')
+
 /** Whether it runs: one that has ended and that nobody asks about has no command any more. */
 function isAlive(pid: number): boolean {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`).length > 0
+    return commandOf(pid).length > 0
   } catch {
     return false
   }

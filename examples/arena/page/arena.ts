@@ -1,12 +1,14 @@
 // The page: joins the arena, steers, chats, breaks things and counts. Everything it knows of the network comes from the
 // client SDK; nothing here re-sends, re-connects or puts anything in order.
 import { connect, json } from '../../../sdk/client/browser.ts'
+import { Refusals } from '../refusals.ts'
 import { Tally } from '../tally.ts'
 import type { View } from '../world.ts'
 import { Field } from './field.ts'
 import { Steering } from './steering.ts'
 
-type News = { n: number; kind: string; received?: number; lost?: number; doubled?: number; reordered?: number }
+type Summary = Tally['summary']
+type News = { n: number } & ({ kind: 'coin'; score: number } | ({ kind: 'tally' } & Summary))
 
 const STEER_MS = 100
 const CUT_MS = 3000
@@ -31,6 +33,7 @@ const canvas = byId('field') as HTMLCanvasElement
 const field = new Field(canvas)
 const steering = new Steering(canvas, field)
 const down = new Tally()
+const refusals = new Refusals()
 let view: View = { t: 0, players: [], coins: [] }
 let me = ''
 let sent = 0
@@ -43,8 +46,9 @@ room.on('arena.news', (payload) => {
   const news = payload as News
   down.take(news.n)
   if (news.kind !== 'tally') return
-  set('up-received', news.received ?? 0)
-  for (const what of PROBLEMS) show(`up-${what}`, news[what] ?? 0)
+  set('up-received', news.received)
+  const lost = news.lost - refusals.upTo(news.last)
+  for (const what of PROBLEMS) show(`up-${what}`, what === 'lost' ? lost : news[what])
 })
 room.onGroup('view', (payload) => {
   view = payload as View
@@ -71,9 +75,16 @@ room.on('detached', () => {
   if (apartSince === 0) apartSince = performance.now()
 })
 room.on('parked', () => note('the host is away; the channel waits'))
+// An overloaded gateway, or a limit: the message has not run, and says so. The next one steers.
+room.on('refused', ({ route, payload }) => {
+  if (route !== 'arena.steer') return
+  refusals.take((payload as { n: number }).n)
+  set('up-refused', refusals.count)
+})
 room.on('reset', () => {
   // The host lost its memory of us: the game's numbers begin again on both sides, and nothing is hidden.
   down.restart()
+  refusals.restart()
   sent = 0
   note('the host was restarted: a new life')
   join()
