@@ -6,6 +6,8 @@
 // 2 to 4 % less CPU a message than without. native-udp-socket.ts does the same for less, where it was built.
 import dgram from 'node:dgram'
 import net from 'node:net'
+import { ViewCache } from '../../protocols/secure/view-cache.ts'
+import { ByteCopier } from '../../protocols/wire/byte-copy.ts'
 import type { DatagramCounters } from '../datagram-counters.ts'
 import { listenError } from './acceptor.ts'
 import { type DatagramSink, SOCKET_BUFFER_BYTES, type UdpPlace, type UdpSocket } from './udp-socket.ts'
@@ -20,7 +22,12 @@ export class DgramSocket implements UdpSocket {
   readonly isHolding = false
   readonly #socket: dgram.Socket
   readonly #counters: DatagramCounters
-  #out: Buffer = Buffer.allocUnsafeSlow(DATAGRAM_BYTES_MAX)
+  readonly #copier = new ByteCopier()
+  #out = new Uint8Array(DATAGRAM_BYTES_MAX)
+  #outView = new DataView(this.#out.buffer)
+  #datagrams = new ViewCache(this.#out)
+  /** Node keeps what was sent last, or kept it when it was asked last. */
+  #isFull = false
   #isClosed = false
 
   private constructor(socket: dgram.Socket, counters: DatagramCounters, sink: DatagramSink) {
@@ -61,16 +68,20 @@ export class DgramSocket implements UdpSocket {
   send(bytes: Uint8Array, start: number, end: number, ip: string, port: number): void {
     const socket = this.#socket
     if (this.#isClosed) return
-    if (socket.getSendQueueCount() > 0) {
+    if (this.#isFull && socket.getSendQueueCount() > 0) {
       this.#counters.drop('send_buffer_full')
       return
     }
     const length = end - start
-    this.#out.set(start === 0 && end === bytes.length ? bytes : bytes.subarray(start, end))
-    socket.send(this.#out, 0, length, port, ip)
+    this.#copier.copy(bytes, start, end, this.#out, this.#outView, 0)
+    socket.send(this.#datagrams.of(length), port, ip)
     this.#counters.sent++
     this.#counters.sentBytes += length
-    if (socket.getSendQueueCount() > 0) this.#out = Buffer.allocUnsafeSlow(DATAGRAM_BYTES_MAX)
+    this.#isFull = socket.getSendQueueCount() > 0
+    if (!this.#isFull) return
+    this.#out = new Uint8Array(DATAGRAM_BYTES_MAX)
+    this.#outView = new DataView(this.#out.buffer)
+    this.#datagrams = new ViewCache(this.#out)
   }
 
   flush(): void {}

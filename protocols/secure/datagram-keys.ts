@@ -5,6 +5,7 @@ import { rekeyed } from './cipher-state.ts'
 import { type Aead, COUNTER_MAX, TAG_BYTES } from './crypto.ts'
 import { counterAt, DATAGRAM_BYTES_MAX, SEALED_HEAD_BYTES, writeSealedHead } from './datagram-codec.ts'
 import { ReplayWindow } from './replay-window.ts'
+import { ByteCopier } from '../wire/byte-copy.ts'
 import { ViewCache } from './view-cache.ts'
 
 /** Datagrams under one key: 2^19 of 1,500 bytes are less than the 1 GiB at which streams renew theirs ([DGM-5.4]). */
@@ -18,8 +19,12 @@ const sealedHead = sealed.subarray(0, SEALED_HEAD_BYTES)
 const sealedBody = new ViewCache(sealed, SEALED_HEAD_BYTES)
 const sealedWhole = new ViewCache(sealed)
 const plain = new Uint8Array(DATAGRAM_BYTES_MAX)
+const plainView = new DataView(plain.buffer)
 const plainWhole = new ViewCache(plain)
-const opened = new WeakMap<Uint8Array, ViewCache>()
+const copier = new ByteCopier()
+/** What was opened into last, which is the same array again and again, and its views. */
+let openedInto: Uint8Array = plain
+let openedViews = plainWhole
 
 export type OpenFailure = 'replayed' | 'forged'
 
@@ -66,7 +71,7 @@ export class DatagramSealer {
   #sealApart(id: Uint8Array, bytes: Uint8Array, at: number, end: number): void {
     const length = end - at
     const counter = this.#counter - 1
-    plain.set(bytes.subarray(at, end))
+    copier.copy(bytes, at, end, plain, plainView, 0)
     writeSealedHead(sealed, 0, id, counter)
     this.#aead.seal(this.#key, counter, sealedHead, plainWhole.of(length), sealedBody.of(length + TAG_BYTES))
     bytes.set(sealedWhole.of(SEALED_HEAD_BYTES + length + TAG_BYTES), at - SEALED_HEAD_BYTES)
@@ -160,9 +165,10 @@ export function wholeCounter(low: number, highest: number): number {
   return counter >= expected + TWO_31 && counter >= TWO_32 ? counter - TWO_32 : counter
 }
 
-/** Views of what is opened into, which is the same array again and again. */
 function viewsOf(out: Uint8Array): ViewCache {
-  let views = opened.get(out)
-  if (views === undefined) opened.set(out, (views = new ViewCache(out)))
-  return views
+  if (out !== openedInto) {
+    openedInto = out
+    openedViews = new ViewCache(out)
+  }
+  return openedViews
 }
