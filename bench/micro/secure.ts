@@ -1,6 +1,10 @@
 // What the secure layer costs: a record sealed and opened, a handshake answered, a datagram of junk refused. Run it with
 // `node bench/micro/secure.ts`.
-import { cryptoProvider, plainCryptoProvider } from '../../gateway/io/crypto-provider.ts'
+import {
+  acceleratedCryptoProvider,
+  packagedCryptoProvider,
+  plainCryptoProvider,
+} from '../../gateway/io/crypto-provider.ts'
 import { CONNECTION_ID_BYTES, ConnectionIdCipher } from '../../protocols/secure/connection-id.ts'
 import { type CryptoProvider, NO_BYTES, TAG_BYTES } from '../../protocols/secure/crypto.ts'
 import { datagramType, macKeyOf, SEALED_OVERHEAD_BYTES, writeInit } from '../../protocols/secure/datagram-codec.ts'
@@ -91,7 +95,9 @@ async function measureDatagrams(crypto: CryptoProvider): Promise<void> {
   await measure(`datagrams, ${crypto.name}`, [{ what: 'DATA of 64 bytes sealed, and received by the server', run }])
 }
 
-const providers = [cryptoProvider(), plainCryptoProvider(), nobleProvider]
+const accelerated = acceleratedCryptoProvider()
+const packaged = [packagedCryptoProvider(), plainCryptoProvider(), nobleProvider]
+const providers = accelerated === undefined ? packaged : [accelerated, ...packaged]
 await measure(
   'aead, sealed and opened',
   [64, 1200].flatMap((length) => providers.map((crypto) => aead(crypto, length))),
