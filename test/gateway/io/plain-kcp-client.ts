@@ -11,7 +11,7 @@ import type { Test } from './started.ts'
 
 const LOOK_MS = 5
 
-export type KcpOptions = { conv?: number; drops?: (isUp: boolean) => boolean; host?: string }
+export type KcpOptions = { conv?: number; drops?: (isUp: boolean) => boolean; host?: string; minRtoMs?: number }
 
 export class PlainKcpClient {
   readonly socket: dgram.Socket
@@ -24,12 +24,16 @@ export class PlainKcpClient {
   readonly #timer: NodeJS.Timeout
   readonly #drops: (isUp: boolean) => boolean
 
-  constructor(t: Test, port: number, { conv = 0x1234_5678, drops = () => false, host = '127.0.0.1' }: KcpOptions = {}) {
+  constructor(
+    t: Test,
+    port: number,
+    { conv = 0x1234_5678, drops = () => false, host = '127.0.0.1', minRtoMs = 30 }: KcpOptions = {},
+  ) {
     this.#port = port
     this.#host = host
     this.#drops = drops
     this.socket = dgram.createSocket(host.includes(':') ? 'udp6' : 'udp4')
-    this.kcp = new Kcp(conv, kcpSettings('fast', { stream: true, sendBytesMax: 16 * 1024 * 1024 }), {
+    this.kcp = new Kcp(conv, kcpSettings('fast', { stream: true, minRtoMs, sendBytesMax: 16 * 1024 * 1024 }), {
       packet: (bytes, start, end) => this.raw(bytes.slice(start, end)),
       message: (bytes, start, end) => this.client.take(bytes.subarray(start, end)),
     })

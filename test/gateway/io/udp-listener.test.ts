@@ -66,6 +66,20 @@ t.test('with every fifth datagram lost each way, everything comes once and in or
   )
 })
 
+t.test('what is to be confirmed and has no answer is confirmed before the client sends it again', async (t) => {
+  const running = await gatewayWithHost(t)
+  const { client, kcp } = new PlainKcpClient(t, portOf(running, 'udp'), { minRtoMs: 2000 })
+  await client.login('ada')
+  await eventually(() => kcp.unackedBytes === 0, 'the login confirmed')
+  const { timedOut } = kcp
+  // A frame of a hundred bytes, one after the other: the core has nothing to say to its beginning.
+  for (let i = 0; i < 8; i++) {
+    client.pipe.write(Uint8Array.of(100))
+    await eventually(() => kcp.unackedBytes === 0, `byte ${i} confirmed`)
+  }
+  t.equal(kcp.timedOut, timedOut)
+})
+
 t.test('closing tells clients, and leaves no socket behind', async (t) => {
   const running = await gatewayWithHost(t)
   const { client } = new PlainKcpClient(t, portOf(running, 'udp'))
