@@ -73,6 +73,8 @@ export class DatagramCounters {
   socketErrors = 0
   /** Changes of a client's address without a handshake. */
   moves = 0
+  /** Paths that did not carry datagrams of the listener's `mtu`. */
+  narrowPaths = 0
   /** Segments of KCP sent again after a time-out, and because later ones had been confirmed. */
   timedOut = 0
   overtaken = 0

@@ -10,6 +10,7 @@
 import { code } from '../protocols/codes.ts'
 import { Kcp, type KcpSink } from '../protocols/kcp/kcp.ts'
 import type { KcpSettings } from '../protocols/kcp/settings.ts'
+import { INIT_BYTES, SEALED_OVERHEAD_BYTES } from '../protocols/secure/datagram-codec.ts'
 import { kcpVerdict } from '../protocols/kcp/datagram-check.ts'
 import { Deadline, type Expiring } from './deadlines.ts'
 import type { KcpCarriers } from './kcp-carriers.ts'
@@ -23,6 +24,13 @@ export const LINGER_MS = 1000
  */
 const ACK_DELAY_MS = 5
 const ACK_DATAGRAMS_MAX = 4
+/** KCP in a sealed datagram of 1,200 bytes, which every path carries that has carried the first one (DGM-4.2). */
+export const SAFE_MTU = INIT_BYTES - SEALED_OVERHEAD_BYTES
+/**
+ * A longer segment that was sent again so often, each time after something was heard of the client, while nothing was
+ * confirmed, does not fit its path. An outage is not taken for one: nothing is heard then.
+ */
+const VAIN_SENDS_MAX = 5
 /** Above this much unconfirmed, the core is told when it is below the lower one again. */
 const HIGH_BYTES = 4096
 const LOW_BYTES = 1024
@@ -35,6 +43,8 @@ export interface KcpPath {
   send(bytes: Uint8Array, start: number, end: number): void
   /** Sends one frame beside KCP; false when it cannot. */
   sendBare(frame: Uint8Array): boolean
+  /** It loses long datagrams and no others: the next conversation with this client has to do without them. */
+  narrowed?(): void
   /** Sends what the path itself has to say. */
   turn(now: number): void
   deadline(): number
@@ -68,6 +78,11 @@ export class KcpCarrier implements Carrier, KcpSink, Expiring {
   /** Segments sent again that are counted already, and those of them that had been overtaken. */
   #resent = 0
   #overtaken = 0
+  // Of the oldest segment on the way, where it is a long one: its sends, those in vain, and what came since the last look.
+  #longSends = 0
+  #vainSends = 0
+  #ackedBytes = 0
+  #heardBeside = 0
 
   constructor(
     carriers: KcpCarriers,
@@ -117,6 +132,7 @@ export class KcpCarrier implements Carrier, KcpSink, Expiring {
       return false
     }
     this.#arrived++
+    this.#heardBeside++
     if (this.#events === undefined) return true
     // An answer mostly comes before the acknowledgement has to go alone: until then there is nothing to do.
     if (!this.isDirty && this.#state === state.open && this.#mayWait(now)) this.#waitForCompany()
@@ -238,6 +254,21 @@ export class KcpCarrier implements Carrier, KcpSink, Expiring {
     counters.timedOut += timedOut - (this.#resent - this.#overtaken)
     this.#overtaken = fastResent
     this.#resent = timedOut + fastResent
+    if (this.kcp.settings.mtu > SAFE_MTU) this.#watchPath()
+  }
+
+  /** What is on the way keeps its length for ever, so the conversation ends; the client comes back, and none is lost (S1). */
+  #watchPath(): void {
+    const { kcp } = this
+    const sends = kcp.sendsOfLonger(SAFE_MTU)
+    if (kcp.ackedBytes !== this.#ackedBytes || sends < 2) this.#vainSends = 0
+    else if (sends > this.#longSends && this.#heardBeside > 0) this.#vainSends++
+    this.#ackedBytes = kcp.ackedBytes
+    this.#longSends = sends
+    this.#heardBeside = 0
+    if (this.#vainSends < VAIN_SENDS_MAX || this.path.narrowed === undefined) return
+    this.path.narrowed()
+    this.destroy()
   }
 
   /** Whether all there is to send are acknowledgements, which wait for company. */

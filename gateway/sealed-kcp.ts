@@ -24,7 +24,7 @@ import type { Responder } from '../protocols/secure/handshakes.ts'
 import { isReflectionPort } from '../protocols/secure/reflection-ports.ts'
 import { AddressTexts } from './address-texts.ts'
 import type { DatagramCounters, DatagramDropReason } from './datagram-counters.ts'
-import { KcpCarrier, type KcpPath } from './kcp-carrier.ts'
+import { KcpCarrier, type KcpPath, SAFE_MTU } from './kcp-carrier.ts'
 import type { DatagramEnvironment } from './kcp-carriers.ts'
 import { KcpCarriers } from './kcp-carriers.ts'
 import { addressKey, networkKey } from '../policies/network.ts'
@@ -33,6 +33,8 @@ import { addressKey, networkKey } from '../policies/network.ts'
 export const UNCONFIRMED_MAX = 4096
 /** What a connection id has room for. */
 const CONNECTIONS_MAX = 1 << 20
+/** Addresses whose path does not carry `mtu`; the oldest is forgotten for a newer one. */
+const NARROW_MAX = 4096
 const CLUSTER_LABEL = 'skewer/1 udp'
 const COOKIE_LABEL = 'skewer/1 cookies'
 
@@ -66,6 +68,7 @@ export class SealedKcp {
   readonly #counters: DatagramCounters
   readonly #options: SealedOptions
   readonly #addresses = new AddressTexts()
+  readonly #narrow = new Set<string>()
   /** Made with the first datagram: a listener may be there before its keys are. */
   #server: DatagramServer | undefined
   #responder: Responder | undefined
@@ -174,7 +177,9 @@ export class SealedKcp {
     }
     const path = new SealedPath(this, connection)
     const { binding, ticket } = connection.established
-    path.carrier = new KcpCarrier(this.carriers, 'kcp-noise', binding, SEALED_CONV, this.settings, path, ticket)
+    const isNarrow = this.settings.mtu > SAFE_MTU && this.#narrow.has(addressKey(path.ip))
+    const settings = isNarrow ? { ...this.settings, mtu: SAFE_MTU } : this.settings
+    path.carrier = new KcpCarrier(this.carriers, 'kcp-noise', binding, SEALED_CONV, settings, path, ticket)
     connection.owner = path
     this.carriers.start(path.carrier, now)
     return path
@@ -263,9 +268,9 @@ export class SealedKcp {
     return this.seal(path, 'bare', packet, packetHeadroom, packetHeadroom + frame.length)
   }
 
-  /** The longest frame that a bare datagram holds. */
+  /** The longest frame that a bare datagram holds: nobody would notice that longer ones do not get through. */
   get bareBytesMax(): number {
-    return this.settings.mtu
+    return Math.min(this.settings.mtu, SAFE_MTU)
   }
 
   ended(path: SealedPath, why: number): void {
@@ -273,6 +278,16 @@ export class SealedKcp {
     this.say(path.connection)
     this.#server!.release(path.connection)
     path.connection.owner = undefined
+  }
+
+  narrowed(ip: string): void {
+    this.#counters.narrowPaths++
+    if (this.#narrow.size >= NARROW_MAX)
+      for (const oldest of this.#narrow) {
+        this.#narrow.delete(oldest)
+        break
+      }
+    this.#narrow.add(addressKey(ip))
   }
 
   moved(): void {
@@ -325,6 +340,10 @@ class SealedPath implements KcpPath {
 
   sendBare(frame: Uint8Array): boolean {
     return frame.length <= this.#home.bareBytesMax && this.#home.sealBare(this, frame)
+  }
+
+  narrowed(): void {
+    this.#home.narrowed(this.ip)
   }
 
   turn(now: number): void {

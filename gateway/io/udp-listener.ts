@@ -7,6 +7,7 @@ import type { KcpSettings } from '../../protocols/kcp/settings.ts'
 import type { LimitSettings, ListenerSettings } from '../../config/settings.ts'
 import type { Hash } from '../../protocols/secure/crypto.ts'
 import { SEALED_OVERHEAD_BYTES } from '../../protocols/secure/datagram-codec.ts'
+import { SAFE_MTU } from '../kcp-carrier.ts'
 import type { DatagramEnvironment, KcpCarriers } from '../kcp-carriers.ts'
 import { PlainKcp } from '../plain-kcp.ts'
 import { SealedKcp, type SealedOptions } from '../sealed-kcp.ts'
@@ -201,7 +202,10 @@ function conversationSettings({ kcp, security }: ListenerSettings, limits: Limit
   const { sendWindow } = wanted
   const mtu = security === 'none' ? wanted.mtu : wanted.mtu - SEALED_OVERHEAD_BYTES
   const sendBytesMax = Math.min(limits.connectionBytesMax + limits.frameBytesMax + SLACK_BYTES, SEND_BYTES_MAX)
-  const sendCountMax = Math.min(Math.ceil(sendBytesMax / (mtu - headerBytes)) + sendWindow + 1, SEND_COUNT_MAX)
+  const sendCountMax = Math.min(
+    Math.ceil(sendBytesMax / (Math.min(mtu, SAFE_MTU) - headerBytes)) + sendWindow + 1,
+    SEND_COUNT_MAX,
+  )
   return { ...wanted, mtu, sendBytesMax, sendCountMax }
 }
 

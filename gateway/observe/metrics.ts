@@ -189,6 +189,9 @@ export class Metrics {
     this.#count('skewer_udp_resets_total', 'Answers to datagrams of connections that are not here.', [], () => [
       [{}, datagrams.resets],
     ])
+    this.#count('skewer_udp_narrow_paths_total', 'Paths that did not carry datagrams of `mtu` bytes.', [], () => [
+      [{}, datagrams.narrowPaths],
+    ])
     this.#count('skewer_udp_moves_total', 'Changes of an address without a handshake.', [], () => [
       [{}, datagrams.moves],
     ])

@@ -221,6 +221,14 @@ export class Kcp {
     return this.#transmitter.fastResent
   }
 
+  /** How often the oldest segment in flight was sent, if it has more bytes than that with its header; else 0. */
+  sendsOfLonger(bytes: number): number {
+    const { window } = this.#transmitter
+    if (window.una === window.next) return 0
+    const { length, transmits } = window.slots[window.una & window.mask]
+    return length + headerBytes > bytes ? transmits : 0
+  }
+
   /** Segments that came again. */
   get duplicates(): number {
     return this.#reader.window.duplicates

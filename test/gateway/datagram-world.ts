@@ -256,10 +256,10 @@ export class Keys {
   }
 }
 
-export const sealedWorld = (identity = new Keys('g'), gateway = 3) =>
+export const sealedWorld = (identity = new Keys('g'), gateway = 3, settings: KcpSettings = fast) =>
   new DatagramWorld<SealedKcp>(
     (world) =>
-      new SealedKcp(world, world.counters, fast, {
+      new SealedKcp(world, world.counters, settings, {
         identity,
         wallNow: () => world.wallTime,
         limit: new HandshakeLimit(7),

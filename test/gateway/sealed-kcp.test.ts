@@ -6,7 +6,7 @@ import { COOKIE_ROTATION_MS } from '../../protocols/secure/cookie-jar.ts'
 import { datagramType, INIT_BYTES, RESET_BYTES } from '../../protocols/secure/datagram-codec.ts'
 import { UNCONFIRMED_MS } from '../../protocols/secure/datagram-server.ts'
 import type { DatagramWorld } from './datagram-world.ts'
-import { Keys, sealedClient, sealedWorld } from './datagram-world.ts'
+import { fast, Keys, sealedClient, sealedWorld } from './datagram-world.ts'
 import type { SealedKcp } from '../../gateway/sealed-kcp.ts'
 
 const addressOf = (i: number): string => `10.${(i >>> 16) & 255}.${(i >>> 8) & 255}.${i & 255}`
@@ -303,3 +303,57 @@ t.test(
     t.equal(world.counters.resets, RESET_RATE.burst + 1, 'another player is told')
   },
 )
+
+/** Where datagrams of 1,500 bytes are configured and the path carries 1,232, which is 1,280 with IPv6. */
+const wideWorld = () => sealedWorld(new Keys('g'), 3, { ...fast, mtu: 1470 })
+
+t.test('an mtu that the path does not carry: the connection ends, and the next one does without it', async (t) => {
+  const world = wideWorld()
+  world.loses = (bytes) => bytes.length > 1232
+  const first = sealedClient(world, '192.0.2.1', 4000)
+  world.pass(200)
+  const text = 'abcde'.repeat(1000)
+  world.heard[0].say(text)
+  const since = world.time
+  while (!first.isClosed && world.time < since + 20_000) {
+    first.say('still here')
+    world.pass(100)
+  }
+  t.ok(world.time - since < 5000, `noticed in ${world.time - since} ms`)
+  t.equal(first.text, 'hi ')
+  t.equal(world.counters.narrowPaths, 1)
+  const second = sealedClient(world, '192.0.2.1', 4001)
+  world.pass(200)
+  world.heard[1].say(text)
+  world.pass(1000)
+  t.equal(second.text, `hi ${text}`, 'it comes through')
+  t.notOk(world.heard[1].carrier.datagram(Buffer.alloc(1171)), 'a bare frame over 1,200 bytes goes in the stream')
+  t.equal(world.counters.narrowPaths, 1)
+})
+
+t.test('an mtu that the path carries is used, and loss or an outage is no narrow path', async (t) => {
+  const world = wideWorld()
+  const fly = world.fly.bind(world)
+  let longest = 0
+  let lost = 0
+  world.loses = (bytes) => {
+    longest = Math.max(longest, bytes.length)
+    return world.random.chance(lost)
+  }
+  const client = sealedClient(world, '192.0.2.1', 4000)
+  world.pass(200)
+  for (const share of [0.05, 1, 0.05]) {
+    lost = share
+    world.fly = share < 1 ? fly : () => {}
+    for (let i = 0; i < 20; i++) {
+      world.heard[0].say('x'.repeat(3000))
+      client.say('y')
+      world.pass(100)
+    }
+  }
+  lost = 0
+  world.pass(20_000)
+  t.equal(longest, 1500)
+  t.equal(client.text.length, 3 + 60 * 3000)
+  t.equal(world.counters.narrowPaths, 0)
+})
