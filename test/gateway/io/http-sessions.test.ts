@@ -240,6 +240,8 @@ t.test('H2: who opens and does not listen is bounded, and gone in the time of a 
   t.equal(answers.filter(({ status }) => status === 201).length, 16, 'of one address')
   t.match(answers.find(({ status }) => status !== 201)!, { status: 503, json: { name: 'admission' } })
   await eventually(() => running.gateway.connections.size === 0, 'the time of the handshake')
+  // Their carriers, which hold the places, hear of that a turn or two later.
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
   t.match(await ask(port, '/session', undefined), { status: 201 })
 })
 
