@@ -4,8 +4,9 @@
 //
 //   touch(carrier)* -> flush(now)                     at the end of the turn, behind the core's
 //   tick(now)       at deadline(): what is to be sent again
+import { headerBytes } from '../protocols/kcp/segment.ts'
 import { SegmentPool } from '../protocols/kcp/segment-pool.ts'
-import { opened } from '../protocols/secure/datagram-connection.ts'
+import { opened, OPENED_AT } from '../protocols/secure/datagram-connection.ts'
 import { ViewCache } from '../protocols/secure/view-cache.ts'
 import type { DatagramCounters } from './datagram-counters.ts'
 import { Deadlines } from './deadlines.ts'
@@ -28,8 +29,8 @@ export interface DatagramEnvironment {
   accept(carrier: Carrier, now: number): CarrierEvents
 }
 
-/** Messages that start before this in a datagram have views that are kept: behind a few acknowledgements. */
-const VIEWED_FROM_MAX = 200
+/** A message behind so many headers in its datagram, its own and those of acknowledgements, has a view that is kept. */
+const VIEWED_HEADERS_MAX = 8
 
 export class KcpCarriers {
   readonly env: DatagramEnvironment
@@ -39,8 +40,8 @@ export class KcpCarriers {
   readonly #deadlines = new Deadlines()
   #dirty: KcpCarrier[] = []
   #spare: KcpCarrier[] = []
-  /** By where they start. */
-  readonly #views: (ViewCache | undefined)[] = new Array(VIEWED_FROM_MAX).fill(undefined)
+  /** By the headers before them. */
+  readonly #views: (ViewCache | undefined)[] = new Array(VIEWED_HEADERS_MAX + 1).fill(undefined)
   #isScheduled = false
 
   constructor(env: DatagramEnvironment, counters: DatagramCounters, pool = new SegmentPool()) {
@@ -84,8 +85,10 @@ export class KcpCarriers {
 
   /** A view of bytes[start, end): the same one again for what was opened, which is where all that is sealed comes from. */
   viewOf(bytes: Uint8Array, start: number, end: number): Uint8Array {
-    if (bytes !== opened || start >= VIEWED_FROM_MAX) return bytes.subarray(start, end)
-    return (this.#views[start] ??= new ViewCache(opened, start)).of(end - start)
+    const headers = (start - OPENED_AT) / headerBytes
+    if (bytes !== opened || headers > VIEWED_HEADERS_MAX || !Number.isInteger(headers))
+      return bytes.subarray(start, end)
+    return (this.#views[headers] ??= new ViewCache(opened, start)).of(end - start)
   }
 
   remove(carrier: KcpCarrier): void {

@@ -23,8 +23,9 @@ export class Refusals {
     return this.#passed
   }
 
-  /** Both sides begin at 1 again; what was is counted on. */
+  /** Both sides begin at 1 again, and the other counts its gaps from none; `count` is of all lives. */
   restart(): void {
+    this.#passed = 0
     this.#ahead.clear()
   }
 }

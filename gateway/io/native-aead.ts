@@ -27,7 +27,7 @@ const AD_BYTES_MAX = 256
 const TEXT_BYTES_MAX = 65_535
 
 export function nativeAead(native: NativeAead): Aead {
-  const placed = new NativePlacedAead(native)
+  const placed = nativePlacedAead(native)
   const bytes = new Uint8Array(BLOCK_BYTES + AD_BYTES_MAX + TEXT_BYTES_MAX + TAG_BYTES)
   const text = new Uint8Array(TEXT_BYTES_MAX)
   const start = BLOCK_BYTES
@@ -53,60 +53,39 @@ export function nativeAead(native: NativeAead): Aead {
   }
 }
 
-class NativePlacedAead implements PlacedAead {
-  readonly #native: NativeAead
-  readonly #key: Uint8Array
-  readonly #nonce: Uint8Array
+function nativePlacedAead(native: NativeAead): PlacedAead {
+  const keyOfCall = new Uint8Array(native.control, 0, KEY_BYTES)
+  const nonce = new Uint8Array(native.control, KEY_BYTES, NONCE_BYTES)
   // The memory of an array is asked for once: few are used, many times each.
-  #bytes: Uint8Array = NO_BYTES
-  #memory = new ArrayBuffer(0)
-  #out: Uint8Array = NO_BYTES
-  #outMemory = this.#memory
+  let source: Uint8Array = NO_BYTES
+  let target: Uint8Array = NO_BYTES
+  let sourceMemory = new ArrayBuffer(0)
+  let targetMemory = sourceMemory
 
-  constructor(native: NativeAead) {
-    this.#native = native
-    this.#key = new Uint8Array(native.control, 0, KEY_BYTES)
-    this.#nonce = new Uint8Array(native.control, KEY_BYTES, NONCE_BYTES)
-  }
-
-  seal(key: Uint8Array, counter: number, bytes: Uint8Array, start: number, at: number, end: number): void {
-    if (bytes !== this.#bytes) this.#look(bytes)
-    const from = bytes.byteOffset
-    this.#key.set(key)
-    writeNonce(this.#nonce, counter)
-    this.#native.seal(this.#memory, from + start, from + at, from + end)
-  }
-
-  open(
-    key: Uint8Array,
-    counter: number,
-    bytes: Uint8Array,
-    start: number,
-    at: number,
-    end: number,
-    out: Uint8Array,
-  ): boolean {
-    if (bytes !== this.#bytes) this.#look(bytes)
-    if (out !== this.#out) {
-      this.#out = out
-      this.#outMemory = memoryOf(out)
+  const prepare = (key: Uint8Array, counter: number, bytes: Uint8Array): void => {
+    if (bytes !== source) {
+      sourceMemory = memoryOf(bytes)
+      source = bytes
     }
-    const from = bytes.byteOffset
-    this.#key.set(key)
-    writeNonce(this.#nonce, counter)
-    return this.#native.open(
-      this.#memory,
-      from + start,
-      from + at,
-      from + end - TAG_BYTES,
-      this.#outMemory,
-      out.byteOffset,
-    )
+    keyOfCall.set(key)
+    writeNonce(nonce, counter)
   }
 
-  #look(bytes: Uint8Array): void {
-    this.#bytes = bytes
-    this.#memory = memoryOf(bytes)
+  return {
+    seal(key, counter, bytes, start, at, end) {
+      prepare(key, counter, bytes)
+      const from = bytes.byteOffset
+      native.seal(sourceMemory, from + start, from + at, from + end)
+    },
+    open(key, counter, bytes, start, at, end, out) {
+      prepare(key, counter, bytes)
+      if (out !== target) {
+        targetMemory = memoryOf(out)
+        target = out
+      }
+      const from = bytes.byteOffset
+      return native.open(sourceMemory, from + start, from + at, from + end - TAG_BYTES, targetMemory, out.byteOffset)
+    },
   }
 }
 
