@@ -2,6 +2,7 @@
 // expected of each. Read and checked as a whole, every complaint with line and column. docs/policies/testing.md.
 import fs from 'node:fs'
 import path from 'node:path'
+import { encode } from '@msgpack/msgpack'
 import { LineCounter, parseDocument } from 'yaml'
 import { z } from 'zod'
 import { type PathStep, type Problem, pathText, shown } from '../config/problems.ts'
@@ -45,6 +46,7 @@ const step = z.strictObject({
   count: count.default(1),
   over: duration.optional(),
   json: z.unknown().optional(),
+  msgpack: z.unknown().optional(),
   text: z.string().optional(),
   bytes: bytes.optional(),
   expect: z
@@ -153,8 +155,9 @@ function roleOf(name: string, roles: Record<string, z.output<typeof role>>): Rol
   return { user, address: address ?? `198.18.${sum >> 8}.${sum & 255}`, labels, listener, key: key === '' ? user : key }
 }
 
-function payloadOf({ json, text, bytes: length }: z.output<typeof step>): Uint8Array {
+function payloadOf({ json, msgpack, text, bytes: length }: z.output<typeof step>): Uint8Array {
   if (length !== undefined) return new Uint8Array(length)
+  if (msgpack !== undefined) return Uint8Array.from(encode(msgpack))
   if (text !== undefined) return new TextEncoder().encode(text)
   return json === undefined ? new Uint8Array(0) : new TextEncoder().encode(JSON.stringify(json))
 }

@@ -2,6 +2,7 @@
 // mapping, the same at all four places but for what makes sense at some of them only. docs/policies has a page for each
 // kind; policies/compile.ts makes checks of what is written here.
 import { z } from 'zod'
+import { payloadContentTypes } from '../policies/payload-schema.ts'
 import { priorities } from '../policies/shedding.ts'
 import { placeKeys, subjectKeys } from '../policies/subject.ts'
 import { BYTE_RATE_PATTERN, readByteRate } from './byte-rates.ts'
@@ -97,9 +98,14 @@ const authentication = z.strictObject({
 })
 
 const payloadSchema = z.strictObject({
-  contentType: z.enum(['json', 'text']).default('json').meta({
-    description: 'What payloads are: JSON, or UTF-8 text, whose schema is that of a string.',
-  }),
+  contentType: z
+    .enum(Object.keys(payloadContentTypes) as (keyof typeof payloadContentTypes)[])
+    .default('json')
+    .transform((written) => payloadContentTypes[written])
+    .meta({
+      description:
+        'What payloads are: JSON, MessagePack, or UTF-8 text, whose schema is that of a string. By a short name or its media type.',
+    }),
   schema: z
     .record(z.string(), z.unknown())
     .meta({ description: 'A JSON Schema, draft 7, or 2020-12 where its `$schema` says so.' })

@@ -4,14 +4,29 @@
 import { createRequire } from 'node:module'
 import { code } from '../protocols/codes.ts'
 import type { CompileTools, Place } from './compile.ts'
+import { MsgpackReader } from './msgpack-payload.ts'
 import { type Check, type Judgement, type Mode, type PolicyCount, type Verdict, verdict } from './pipeline.ts'
 
 export type JsonSchemaText = Readonly<Record<string, unknown>>
 
+/** json, msgpack: the payload is JSON, MessagePack. text: it is UTF-8, and the schema is that of a string. */
+export type PayloadContentType = 'json' | 'text' | 'msgpack'
+
+/** As content types are written; a short name and its media types mean the same. */
+export const payloadContentTypes = {
+  json: 'json',
+  'application/json': 'json',
+  text: 'text',
+  'text/plain': 'text',
+  msgpack: 'msgpack',
+  'application/msgpack': 'msgpack',
+  'application/x-msgpack': 'msgpack',
+  'application/vnd.msgpack': 'msgpack',
+} as const satisfies Readonly<Record<string, PayloadContentType>>
+
 export type PayloadSchemaSettings = {
   readonly mode: Mode
-  /** json: the payload is JSON. text: it is UTF-8, and the schema is that of a string. */
-  readonly contentType: 'json' | 'text'
+  readonly contentType: PayloadContentType
   readonly schema: JsonSchemaText
   /** Where the schema was read from; absent where it stood in the configuration. */
   readonly schemaFile?: string
@@ -52,6 +67,7 @@ export class PayloadSchemaCheck implements Check {
   readonly cost = COST
   readonly readsPayload = true
   readonly #isJson: boolean
+  readonly #msgpack: MsgpackReader | undefined
   readonly #validate: Validate
   readonly #action: Verdict
   readonly #decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
@@ -63,25 +79,35 @@ export class PayloadSchemaCheck implements Check {
     this.count = count
     this.mode = settings.mode
     this.#isJson = settings.contentType === 'json'
+    this.#msgpack = settings.contentType === 'msgpack' ? new MsgpackReader() : undefined
     this.#validate = validate
     this.#action = verdict[settings.action]
   }
 
   judge(judgement: Judgement): Verdict {
-    if (this.#fits(judgement.bytes.subarray(judgement.payloadStart, judgement.payloadEnd))) return verdict.pass
+    const fault = this.#faultOf(judgement.bytes.subarray(judgement.payloadStart, judgement.payloadEnd))
+    if (fault === undefined) return verdict.pass
+    this.count.because(fault)
     judgement.code = code.invalid_payload
     judgement.retryMs = 0
     return this.#action
   }
 
-  /** Never throws: what cannot be read, or is nested deeper than the schema can follow, does not fit. */
-  #fits(payload: Uint8Array): boolean {
+  /** Never throws: what cannot be read, or is nested deeper than the schema can follow, is `unreadable`. */
+  #faultOf(payload: Uint8Array): string | undefined {
     try {
-      const text = this.#decoder.decode(payload)
-      return this.#validate(this.#isJson ? JSON.parse(text) : text)
+      const fault = this.#msgpack?.faultOf(payload)
+      if (fault !== undefined) return fault
+      return this.#validate(this.#read(payload)) ? undefined : 'schema'
     } catch {
-      return false
+      return 'unreadable'
     }
+  }
+
+  #read(payload: Uint8Array): unknown {
+    if (this.#msgpack !== undefined) return this.#msgpack.read(payload)
+    const text = this.#decoder.decode(payload)
+    return this.#isJson ? JSON.parse(text) : text
   }
 }
 

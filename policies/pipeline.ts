@@ -27,11 +27,17 @@ export class PolicyCount {
   readonly name: string
   readonly enforced = new Float64Array(verdictNames.length)
   readonly observed = new Float64Array(verdictNames.length)
+  /** How often for which reason, enforced or observed; of policies that tell one. The reasons are words of the policy's. */
+  readonly reasons = new Map<string, number>()
 
   constructor(policy: string, scope: string, name: string) {
     this.policy = policy
     this.scope = scope
     this.name = name
+  }
+
+  because(reason: string): void {
+    this.reasons.set(reason, (this.reasons.get(reason) ?? 0) + 1)
   }
 }
 

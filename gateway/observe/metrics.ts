@@ -279,6 +279,12 @@ export class Metrics {
       ['policy', 'scope', 'name', 'verdict', 'mode'],
       () => [...counts.all()].flatMap(verdictsOf),
     )
+    this.#count(
+      'skewer_policy_reasons_total',
+      'Why policies refused, or would have: of payload schemas, `schema` (it does not fit), or what kept it from being read.',
+      ['policy', 'scope', 'name', 'reason'],
+      () => [...counts.all()].flatMap(reasonsOf),
+    )
     this.#one('skewer_shedding_level', 'What is shed: 0 nothing, 3 all but critical.', () => pressure.level)
     this.#one('skewer_rate_buckets_bytes', 'Memory of the table of token buckets.', () => table.memoryBytes)
     this.#count(
@@ -399,6 +405,10 @@ function verdictsOf(count: PolicyCount): Labelled[] {
     }
   }
   return found
+}
+
+function reasonsOf({ policy, scope, name, reasons }: PolicyCount): Labelled[] {
+  return [...reasons].map(([reason, count]) => [{ policy, scope, name, reason }, count])
 }
 
 /** One value for each code that has been counted. */

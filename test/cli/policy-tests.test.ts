@@ -43,6 +43,19 @@ t.test('an actor that may not be attached to refuses, and is told', async (t) =>
   t.match(await skewer(['test', 'keys.yaml'], { cwd: folder }), { code: 0, stdout: /^ok {2}keys/ })
 })
 
+t.test('a payload may be written as MessagePack', async (t) => {
+  const schema =
+    '{ contentType: msgpack, schema: { type: object, required: [x], properties: { x: { type: integer } } } }'
+  const route = `{ match: arena.move, service: arena, policies: { payloadSchema: ${schema} } }`
+  writeFileSync(join(folder, 'packed.yaml'), `services: { arena: { keys: any } }\nroutes: [${route}]\n`)
+  const steps =
+    '{ from: a, call: arena.move, msgpack: { x: 1 }, expect: { passed: 1 } }, ' +
+    '{ from: a, call: arena.move, msgpack: { x: 1.5 }, expect: { rejected: 1, code: invalid_payload } }, ' +
+    '{ from: a, call: arena.move, json: { x: 1 }, expect: { rejected: 1, code: invalid_payload } }'
+  writeFileSync(join(folder, 'packed.test.yaml'), `config: packed.yaml\ntests: [{ name: packed, steps: [${steps}] }]\n`)
+  t.match(await skewer(['test', 'packed.test.yaml'], { cwd: folder }), { code: 0, stdout: /^ok {2}packed/ })
+})
+
 t.test('an hour of play takes no hour', async (t) => {
   writeFileSync(
     join(folder, 'long.yaml'),

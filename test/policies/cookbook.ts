@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { loadSettingsText } from '../../config/settings-from-yaml.ts'
 import type { Settings } from '../../config/settings.ts'
 import { type RunningGateway, startGateway } from '../../gateway/io/process.ts'
-import { type Channel, type Client, connect, json, type Refused } from '../../sdk/client/index.ts'
+import { type Channel, type Client, type Codec, connect, json, type Refused } from '../../sdk/client/index.ts'
 import { type Host, type Service, service, startHost } from '../../sdk/host/index.ts'
 import { eventually, portOf, scratchFolder, type Test } from '../gateway/io/started.ts'
 
@@ -33,9 +33,11 @@ export class Cookbook {
   /** Routes of the messages that the actors have got. */
   readonly got: string[]
   readonly #t: Test
+  readonly #codec: Codec
 
-  constructor(t: Test, running: RunningGateway, host: Host, got: string[]) {
+  constructor(t: Test, running: RunningGateway, host: Host, got: string[], codec: Codec) {
     this.#t = t
+    this.#codec = codec
     this.running = running
     this.host = host
     this.got = got
@@ -56,7 +58,7 @@ export class Cookbook {
   }
 
   async player(user: string, actor = 'room', serviceName = 'arena', address = this.address): Promise<Player> {
-    const client = connect({ gateways: [`tcp://${address}`], token: user, codec: json })
+    const client = connect({ gateways: [`tcp://${address}`], token: user, codec: this.#codec })
     this.#t.teardown(() => client.close())
     await client.ready()
     return new Player(client, client.actor(serviceName, actor))
@@ -64,7 +66,13 @@ export class Cookbook {
 }
 
 /** Starts what a page says; `routes` are those that the actors know, each answering what it gets. */
-export async function cookbook(t: Test, yaml: string, routes: string[], serviceName = 'arena'): Promise<Cookbook> {
+export async function cookbook(
+  t: Test,
+  yaml: string,
+  routes: string[],
+  serviceName = 'arena',
+  codec: Codec = json,
+): Promise<Cookbook> {
   const got: string[] = []
   const handlers = Object.fromEntries(
     routes.map((route) => [
@@ -75,24 +83,27 @@ export async function cookbook(t: Test, yaml: string, routes: string[], serviceN
       },
     ]),
   )
-  return cookbookOf(t, yaml, () => [service(serviceName, { keys: 'any', routes: handlers })], { got })
+  return cookbookOf(t, yaml, () => [service(serviceName, { keys: 'any', routes: handlers })], { got, codec })
 }
 
-/** Who notes what came, and what stands between the gateway and the host at an address: the address to dial instead. */
-type Unusual = { got?: string[]; between?: (address: string) => Promise<string> }
+/**
+ * Who notes what came, what stands between the gateway and the host at an address (the address to dial instead), and the
+ * codec of both ends.
+ */
+type Unusual = { got?: string[]; between?: (address: string) => Promise<string>; codec?: Codec }
 
 /** Starts what a page says, with each of its hosts, reached as `between` says, running `servicesOf` its name. */
 export async function cookbookOf(
   t: Test,
   yaml: string,
   servicesOf: (host: string) => Service[],
-  { got = [], between = async (address) => address }: Unusual = {},
+  { got = [], between = async (address) => address, codec = json }: Unusual = {},
 ): Promise<Cookbook> {
   const settings = settingsOf(t, yaml)
   const hosts: Host[] = []
   for (const each of settings.hosts) {
     const services = servicesOf(each.name)
-    const host = await startHost({ name: each.name, listen: '127.0.0.1:0', services, codec: json })
+    const host = await startHost({ name: each.name, listen: '127.0.0.1:0', services, codec })
     t.teardown(() => host.close())
     each.address = await between(host.address)
     hosts.push(host)
@@ -101,7 +112,7 @@ export async function cookbookOf(
   t.teardown(() => running.close())
   const { gateway } = running
   await eventually(() => gateway.hosts().every(({ state }) => state === 'linked'), 'the links')
-  return new Cookbook(t, running, hosts[0], got)
+  return new Cookbook(t, running, hosts[0], got, codec)
 }
 
 export class Player {

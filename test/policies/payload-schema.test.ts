@@ -1,15 +1,23 @@
 // Payload schemas: what fits, what does not, what cannot be read; mistakes of the operator; and the page, running.
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { decode, encode } from '@msgpack/msgpack'
 import t from 'tap'
 import { loadSettings, loadSettingsText } from '../../config/settings-from-yaml.ts'
 import { compileSchema, type PayloadSchemaSettings } from '../../policies/payload-schema.ts'
 import { verdict } from '../../policies/pipeline.ts'
 import { code } from '../../protocols/codes.ts'
 import { laneKind, writeOneway, writeRequest, writeUnreliable } from '../../protocols/wire/lane-frames.ts'
+import { messagePack } from '../../sdk/client/index.ts'
 import { scratchFolder } from '../gateway/io/started.ts'
 import { attachedPair, bytes, World } from '../gateway/world.ts'
-import { cookbook, pageText } from './cookbook.ts'
+import { type Cookbook, cookbook, pageText } from './cookbook.ts'
+
+/** Why payloads were refused at a place. */
+function reasons(book: Cookbook, scope: string): Record<string, number> {
+  const counts = [...book.running.gateway.policing.counts.all()]
+  return Object.fromEntries(counts.find((count) => count.policy === 'payload_schema' && count.scope === scope)!.reasons)
+}
 
 function worldWith(payloadSchema: Partial<PayloadSchemaSettings>) {
   const settings = { mode: 'enforce', contentType: 'json', schema: {}, action: 'reject', ...payloadSchema } as const
@@ -109,6 +117,39 @@ t.test('the page, running', async (t) => {
   t.same(await ann.calls('arena.name', ['ann', 'Ann', 'a'.repeat(17)]), ['ok', 'invalid_payload', 'invalid_payload'])
   t.same(book.got, ['arena.move', 'arena.name'])
   t.equal(book.count('payload_schema route arena/arena.move', verdict.reject), 4)
+  t.same(reasons(book, 'route arena/arena.move'), { schema: 3, unreadable: 1 })
+})
+
+t.test('the page on MessagePack, running, and why payloads were refused', async (t) => {
+  const codec = messagePack({ encode, decode })
+  const book = await cookbook(t, pageText('payload-schema', 1), ['arena.aim'], 'arena', codec)
+  const ann = await book.player('ann')
+  const payloads = [[0.5, -1], [0.5], [2, 0], [0, Number.NaN], new Uint8Array(2), new Date(0), undefined]
+  t.same(await ann.calls('arena.aim', payloads), ['ok', ...Array.from({ length: 6 }, () => 'invalid_payload')])
+  t.same(book.got, ['arena.aim'])
+  t.same(reasons(book, 'route arena/arena.aim'), { schema: 3, binary: 1, extension: 1, empty: 1 })
+})
+
+t.test('MessagePack is refused by the same code where it lies, and by whichever name it is written', async (t) => {
+  for (const contentType of ['msgpack', 'application/msgpack', 'application/x-msgpack', 'application/vnd.msgpack']) {
+    const yaml = `services: { arena: { policies: { payloadSchema: { contentType: ${contentType}, schema: {} } } } }\n`
+    const { settings } = loadSettingsText(yaml, { file: 'f', directory: '.' }, {})
+    t.equal(settings!.services[0].policies!.payloadSchema!.contentType, 'msgpack', contentType)
+  }
+  const { client, host } = worldWith({ contentType: 'msgpack', schema: { type: 'array', maxItems: 2 } })
+  host.take()
+  writeOneway(client.w, 0, 1, 0, encode([1, 2]))
+  writeOneway(client.w, 0, 2, 0, encode([1, 2, 3]))
+  writeOneway(client.w, 0, 3, 0, Uint8Array.of(0xdd, 0xff, 0xff, 0xff, 0xff))
+  writeOneway(client.w, 0, 4, 0, Uint8Array.of(0x90, 0x90))
+  writeOneway(client.w, 0, 5, 0, bytes('[]'))
+  writeOneway(client.w, 0, 6, 0, Uint8Array.of(0x90))
+  client.send()
+  t.same(
+    client.only(laneKind.reject).map(({ lane }) => [lane!.number, lane!.code]),
+    [2, 3, 4, 5].map((number) => [number, code.invalid_payload]),
+  )
+  t.equal(host.take().filter((frame) => frame.payload).length, 2)
 })
 
 t.test('a text that is not UTF-8 does not fit, in JSON neither', async (t) => {
