@@ -89,16 +89,10 @@ export const effectRows: readonly Row[] = [
     effect: 'nothing new goes there; after `times.drain` its link is closed and its pins are given up (P3)',
   },
   {
-    keys: '`hosts[].address`, `security`',
-    pattern: /^hosts\[[^\]]*\]\.(address|security)$/,
+    keys: '`hosts[].address`, `security`, `tls`, `publicKey`',
+    pattern: /^hosts\[[^\]]*\]\.(address|security|tls|publicKey)\b/,
     touches: 'hosts',
     effect: 'its link is closed and dialled anew; channels there attach again',
-  },
-  {
-    keys: '`hosts[].tls`, `publicKey`',
-    pattern: /^hosts\[[^\]]*\]\.(tls|publicKey)\b/,
-    touches: 'newcomers',
-    effect: 'its next link',
   },
   {
     keys: '`hosts[].breaker`',

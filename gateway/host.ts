@@ -26,6 +26,8 @@ export class Host implements Expiring {
   /** No longer configured: drained, then gone (P3). */
   isRemoved = false
   isDialing = false
+  /** What its last dial went by. */
+  dialledAs: HostSettings | undefined = undefined
   attempts = 0
   awaySince: number
   channels = 0

@@ -52,17 +52,13 @@ export class Hosts {
   }
 
   #update(host: Host, settings: HostSettings, now: number): void {
-    const isMoved =
-      host.settings === undefined ||
-      host.settings.address !== settings.address ||
-      host.settings.security !== settings.security
+    const isMoved = host.settings === undefined || !isSameWay(host.settings, settings)
     host.settings = settings
     if (host.isRemoved) {
       host.isRemoved = false
       this.#gateway.deadlines.clear(host.removedAt)
     }
-    if (isMoved)
-      for (const link of host.links.slice()) link.close(code.going_away, 'the address of the host changed', now)
+    if (isMoved) for (const link of host.links.slice()) link.close(code.going_away, 'the way to the host changed', now)
     if (host.links.length === 0 && host.dialAt.slot === -1) this.dial(host)
   }
 
@@ -90,7 +86,13 @@ export class Hosts {
   dial(host: Host): void {
     if (host.settings === undefined || host.isDialing || host.current !== undefined) return
     host.isDialing = true
+    host.dialledAs = host.settings
     this.#gateway.env.dial(host.name)
+  }
+
+  /** Whether what was dialled last is not what the host is now: settings changed meanwhile. */
+  isOutdated({ dialledAs, settings }: Host): boolean {
+    return dialledAs !== undefined && settings !== undefined && !isSameWay(dialledAs, settings)
   }
 
   /** A dial did not succeed, or a link ended: again after a while that doubles, with jitter. */
@@ -236,6 +238,19 @@ export class Hosts {
     for (const host of this.#byName.values()) if (host.lot === lot) return host.isGone || host.current !== undefined
     return true
   }
+}
+
+/** The same address, reached and proved in the same way. */
+function isSameWay(a: HostSettings, b: HostSettings): boolean {
+  return (
+    a.address === b.address &&
+    a.security === b.security &&
+    a.publicKey === b.publicKey &&
+    a.tls?.caFile === b.tls?.caFile &&
+    a.tls?.certFile === b.tls?.certFile &&
+    a.tls?.keyFile === b.tls?.keyFile &&
+    a.tls?.serverName === b.tls?.serverName
+  )
 }
 
 function hasLabels(labels: Labels, wanted: Labels): boolean {

@@ -78,6 +78,10 @@ export class LinkHandshake {
       link.close(code.link_auth, `the host is called ${hello.name}, expected ${link.host.name}`.slice(0, 80), now)
       return false
     }
+    if (this.#gateway.hostTable.isOutdated(link.host)) {
+      link.close(code.going_away, 'the way to the host changed while it was dialled', now)
+      return false
+    }
     link.instance = hello.instance
     link.serial = hello.serial
     link.offers = hello.services

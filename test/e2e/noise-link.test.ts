@@ -83,6 +83,37 @@ t.test('messages pass inside, a link that is cut comes back, and nothing can be 
   for (const word of [SECRET_TEXT, 'ana', 'arena', 'local']) t.notOk(passed.includes(word), word)
 })
 
+t.test(
+  'a reload to another key of the host links anew at once; one that is wrong is taken back, and no message is lost',
+  async (t) => {
+    const { host, said } = await noiseHost(t, { key: own, gateways: [publicKey(gateway)] })
+    const settings = linking(t, host.address, publicKey(own), (s) => {
+      s.reload.rollbackWithinMs = 1500
+      s.times.backoffMaxMs = 100
+      s.log = { level: 'info', format: 'json' }
+    })
+    const lines: string[] = []
+    const running = await started(t, settings, { logTarget: { write: (line: string) => void lines.push(line) } })
+    const seen = (event: string) => lines.some((line) => JSON.parse(line).event === event)
+    const client = connect({ gateways: [`tcp://127.0.0.1:${portOf(running, 'tcp')}`], token: 'ana', codec: json })
+    t.teardown(() => client.close({ timeoutMs: 0 }))
+    const room = client.actor('arena', 'room-1')
+    room.send('arena.say', 'before')
+    await room.call('arena.ask', 1, { timeoutMs: 10_000 })
+    const wrong = { ...settings, hosts: [{ ...settings.hosts[0], publicKey: publicKey(other) }] }
+    t.match(await running.configure(wrong), {
+      outcome: 'reloaded',
+      changes: [{ path: 'hosts[local].publicKey', touches: 'hosts' }],
+    })
+    t.not(running.gateway.hosts()[0].state, 'linked', 'the old link does not serve on')
+    room.send('arena.say', 'meanwhile')
+    await eventually(() => seen('reload_rolled_back'), 'the way back')
+    t.ok(seen('link_refused'))
+    t.equal(await room.call('arena.ask', 2, { timeoutMs: 10_000 }), 2)
+    t.same(said, ['before', 'meanwhile'])
+  },
+)
+
 t.test('a gateway or a host that the other does not know is refused, and the log says what to look at', async (t) => {
   const known = await noiseHost(t, { key: own, gateways: [publicKey(gateway)] })
   const closed = await noiseHost(t, { key: own, gateways: [publicKey(other)] })

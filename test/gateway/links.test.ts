@@ -247,6 +247,51 @@ t.test('a host whose address has changed is dialled there', async (t) => {
   t.equal(world.dialled.length, before + 1)
 })
 
+t.test(
+  'a host with another key or other TLS settings is dialled anew; one that is written the same is left alone',
+  async (t) => {
+    const base = { ...hostSettings('h1'), security: 'tls' as const, tls: { caFile: 'a.crt', serverName: 'h1' } }
+    const others = [
+      { ...base, tls: { caFile: 'b.crt', serverName: 'h1' } },
+      { ...base, tls: { caFile: 'a.crt', serverName: 'h2' } },
+      { ...base, tls: { ...base.tls, certFile: 'own.crt' } },
+      { ...base, tls: { ...base.tls, keyFile: 'own.key' } },
+      { ...base, tls: undefined },
+      { ...base, publicKey: 'another' },
+    ]
+    for (const other of others) {
+      const world = new World({ hosts: [base] })
+      const host = world.host()
+      world.gateway.setHosts([{ ...base, tls: { ...base.tls }, weight: 2 }], world.now)
+      world.turn()
+      t.equal(host.carrier.closedWith, undefined, 'another weight')
+      const before = world.dialled.length
+      world.gateway.setHosts([other], world.now)
+      world.turn()
+      t.equal(host.carrier.closedWith, code.going_away, JSON.stringify(other))
+      world.pass(200)
+      t.equal(world.dialled.length, before + 1)
+    }
+  },
+)
+
+t.test(
+  'a dial that was under way when the settings changed comes to nothing, and the next one goes by the new',
+  async (t) => {
+    const before = { ...hostSettings('h1'), security: 'noise' as const, publicKey: 'old' }
+    const world = new World({ hosts: [before] })
+    t.equal(world.dialled.length, 1)
+    world.gateway.setHosts([{ ...before, publicKey: 'new' }], world.now)
+    const late = world.dial('h1').open(offers, 'between us', 1n, 1)
+    t.equal(late.carrier.closedWith, code.going_away)
+    t.not(world.gateway.hosts()[0].state, 'linked')
+    world.pass(200)
+    t.equal(world.dialled.length, 2)
+    t.equal(world.host().carrier.closedWith, undefined)
+    t.equal(world.gateway.hosts()[0].state, 'linked')
+  },
+)
+
 t.test('garbage on a link closes that link, and its channels attach anew', async (t) => {
   const garbage: ((h: ReturnType<World['host']>) => void)[] = [
     (h) => h.w.begin(laneKind.oneway).varint(0).end(),
