@@ -1,7 +1,8 @@
 // Token buckets for any number of keys in bounded memory: 16 bytes an entry, found by a 64-bit keyed hash (key-hash.ts),
 // synchronous, nothing allocated for a frame.
 //
-//   entry   hash lo u32 | hash hi u32 | fullAt f64      eight entries are a set, a key's hash names its set
+//   entry   hash lo u32 | hash hi u32 | fullAt f64      eight entries are a set: a key's hash names its set, and the entry
+//                                                       of it that is looked at first
 //
 // A bucket is one number, `fullAt`: when it will be full again if nothing more is taken (the virtual scheduling form of
 // the generic cell rate algorithm; the same decisions as counting tokens). Amounts are milliseconds: a token of a limit of
@@ -14,6 +15,8 @@
 
 const WAYS = 8
 const WORDS = 4
+/** The upper bits of a hash's second word, as many as name an entry of a set. */
+const WAY_SHIFT = 32 - Math.log2(WAYS)
 const FIRST_SETS = 512
 /** Sets moved at each look-up while the table grows: done after half as many look-ups as there were sets. */
 const MOVED_AT_ONCE = 2
@@ -34,19 +37,23 @@ class Sets {
     this.count = count
   }
 
-  /** The entry of a key in its set, or -1. */
+  /** The entry of a key in its set, or -1. Most are where their hash wants them: a line of memory and no more is read. */
   find(lo: number, hi: number): number {
     const first = (lo & (this.count - 1)) * WAYS
     const words = this.words
+    const wanted = first + (hi >>> WAY_SHIFT)
+    if (words[wanted * WORDS] === lo && words[wanted * WORDS + 1] === hi) return wanted
     for (let entry = first; entry < first + WAYS; entry++) {
       if (words[entry * WORDS] === lo && words[entry * WORDS + 1] === hi) return entry
     }
     return -1
   }
 
-  /** The entry to use for a new key: a free one, or that whose bucket is nearest to full. */
-  roomFor(lo: number, now: number): number {
+  /** The entry to use for a new key: where its hash wants it, else a free one, or that whose bucket is nearest to full. */
+  roomFor(lo: number, hi: number, now: number): number {
     const first = (lo & (this.count - 1)) * WAYS
+    const wanted = first + (hi >>> WAY_SHIFT)
+    if (this.times[wanted * 2 + 1] <= now) return wanted
     let best = first
     for (let entry = first; entry < first + WAYS; entry++) {
       const fullAt = this.times[entry * 2 + 1]
@@ -116,9 +123,8 @@ export class BucketTable {
   takeAt(entry: number, costMs: number, burstMs: number, now: number): number {
     const times = this.#sets.times
     const at = entry * 2 + 1
-    let fullAt = times[at]
-    if (fullAt < now) fullAt = now
-    else if (fullAt > now + burstMs) fullAt = now + burstMs
+    // By min and max the number stays in a register; a variable that is either it or `now`, an object, would be boxed.
+    const fullAt = Math.min(Math.max(times[at], now), now + burstMs)
     const waitMs = fullAt + costMs - now - burstMs
     if (waitMs > GRAIN_MS) {
       times[at] = fullAt
@@ -137,11 +143,11 @@ export class BucketTable {
   }
 
   #add(lo: number, hi: number, now: number): number {
-    let entry = this.#sets.roomFor(lo, now)
+    let entry = this.#sets.roomFor(lo, hi, now)
     if (this.#sets.times[entry * 2 + 1] > now) {
       if (this.#old === undefined && this.#sets.count < this.#setsMax) {
         this.#grow()
-        entry = this.#sets.roomFor(lo, now)
+        entry = this.#sets.roomFor(lo, hi, now)
       } else {
         this.evictions++
       }
@@ -167,9 +173,10 @@ export class BucketTable {
       const fullAt = times[entry * 2 + 1]
       if (fullAt <= now) continue
       const lo = words[entry * WORDS]
-      const room = this.#sets.roomFor(lo, now)
+      const hi = words[entry * WORDS + 1]
+      const room = this.#sets.roomFor(lo, hi, now)
       if (this.#sets.times[room * 2 + 1] > now) this.evictions++
-      this.#sets.put(room, lo, words[entry * WORDS + 1], fullAt)
+      this.#sets.put(room, lo, hi, fullAt)
       // What is found in the old table from now on would be a copy.
       old.put(entry, 0, 0, -Infinity)
     }

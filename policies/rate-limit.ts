@@ -57,8 +57,10 @@ export class RateLimitCheck implements Check {
   readonly #base: Base
   /** How the limit was before a reload that changed its numbers, for as long as a bucket of then may not be full. */
   #former: Base | undefined
-  /** Where the words of the sender's keys are in `Subject.keys`. */
-  readonly #keysAt: number[]
+  /** The sender's keys that it counts by, as indices of `subjectKeys`. */
+  readonly #keys: number[]
+  /** It counts by a key of the sender; else all have one bucket. */
+  readonly #isPersonal: boolean
   readonly #isBytes: boolean
   readonly #action: Verdict
   readonly #delayMsMax: number
@@ -84,10 +86,10 @@ export class RateLimitCheck implements Check {
       const base = baseOf(former, scope, place, tools)
       if (base.lo !== this.#base.lo || base.hi !== this.#base.hi) this.#former = base
     }
-    this.#keysAt = settings.per.flatMap((key) => {
-      const i = subjectKeys.indexOf(key as SubjectKey)
-      return i === -1 ? [] : [2 * i]
-    })
+    this.#keys = settings.per.map((key) => subjectKeys.indexOf(key as SubjectKey)).filter((i) => i !== -1)
+    this.#isPersonal = this.#keys.length > 0
+    this.#lo = this.#base.lo
+    this.#hi = this.#base.hi
     this.#isBytes = settings.unit === 'bytes'
     this.#action = verdict[settings.action]
     this.#delayMsMax = settings.delayMsMax
@@ -99,7 +101,8 @@ export class RateLimitCheck implements Check {
     const { subject } = judgement
     if (this.#former !== undefined) this.#carry(this.#former, subject, now)
     // Messages come in runs of one sender: the entry of the last one is asked first.
-    if (subject !== this.#subject || !this.#table.isOf(this.#entry, this.#lo, this.#hi)) this.#find(subject, now)
+    const isOther = this.#isPersonal && subject !== this.#subject
+    if (isOther || !this.#table.isOf(this.#entry, this.#lo, this.#hi)) this.#find(subject, now)
     const { intervalMs, burstMs } = this.#base
     const amount = this.#isBytes ? judgement.messageBytes : 1
     const costMs = amount * intervalMs
@@ -121,18 +124,18 @@ export class RateLimitCheck implements Check {
   }
 
   #find(subject: Subject, now: number): void {
-    this.#mix(this.#base, subject.keys)
+    this.#mix(this.#base, subject)
     this.#entry = this.#table.entryOf(this.#lo, this.#hi, now)
     this.#subject = subject
   }
 
-  #mix(base: Base, keys: Int32Array): void {
-    const keysAt = this.#keysAt
+  #mix(base: Base, subject: Subject): void {
+    const keys = this.#keys
     let { lo, hi } = base
-    for (let i = 0; i < keysAt.length; i++) {
+    for (let i = 0; i < keys.length; i++) {
       // The words are keyed hashes: mixing them needs to be quick, not strong.
-      lo = Math.imul(lo ^ keys[keysAt[i]], 0x85ebca6b)
-      hi = Math.imul(hi ^ keys[keysAt[i] + 1], 0xc2b2ae35)
+      lo = Math.imul(lo ^ subject.lo(keys[i]), 0x85ebca6b)
+      hi = Math.imul(hi ^ subject.hi(keys[i]), 0xc2b2ae35)
       lo ^= (lo >>> 15) ^ hi
     }
     this.#lo = lo
@@ -146,15 +149,13 @@ export class RateLimitCheck implements Check {
       return
     }
     const { intervalMs, burstMs } = this.#base
-    this.#subject = undefined
-    this.#mix(this.#base, subject.keys)
-    if (this.#table.missing(this.#lo, this.#hi, now) > 0) return
-    this.#mix(former, subject.keys)
+    this.#mix(former, subject)
     const { since } = this.#tools
     const missingMs = this.#table.missing(this.#lo, this.#hi, since)
-    if (missingMs <= 0) return
+    this.#mix(this.#base, subject)
+    this.#subject = undefined
+    if (missingMs <= 0 || this.#table.missing(this.#lo, this.#hi, now) > 0) return
     const tokens = Math.max(0, former.burstMs - missingMs) / former.intervalMs
-    this.#mix(this.#base, subject.keys)
     const fullAt = since + Math.max(0, burstMs - tokens * intervalMs)
     if (fullAt > now) this.#table.take(this.#lo, this.#hi, fullAt - now, burstMs, now)
   }
