@@ -1,7 +1,11 @@
 // Who is kept away for a time: addresses (IPv4, IPv6 /64) and users. A policy bans with its action `ban`; who is banned is
 // refused at the door and at the login, and does not come back by itself (`banned`). Bounded: past its room the ban that
-// ends first makes room. Monotonic milliseconds; what outlives the
-// process is kept by gateway/io/kept-bans.ts.
+// ends first makes room. Monotonic milliseconds.
+//
+// gateway/io/kept-bans.ts has these bans, too, beside the operator's, and the two are not one on purpose. This one holds from
+// the message on that was refused, in the same turn, also in virtual time and without a folder (`skewer test`), and however
+// many come at once. That one has wall-clock times, networks and a file; to take bans up it makes its set of networks anew,
+// which takes up to 30 ms and is done once a second. What both do is small: to tell whether somebody is banned.
 import { addressKey } from './network.ts'
 
 export type BanOf = 'address' | 'user'

@@ -35,7 +35,7 @@ export class ConcurrencyLimit {
 
   configure(settings: ConcurrencySettings): void {
     this.settings = settings
-    this.#limit = settings.isAdaptive ? Math.min(this.#limit, settings.max) : settings.max
+    this.#limit = settings.isAdaptive ? bounded(this.#limit, settings) : settings.max
   }
 
   /** What may be under way now. */
@@ -84,6 +84,9 @@ export class ConcurrencyLimit {
     if (gradient === 1 && !isUsed) return
     const aim = this.#limit * gradient + (gradient === 1 ? Math.sqrt(this.#limit) : 0)
     const next = this.#limit * (1 - SMOOTHING) + aim * SMOOTHING
-    this.#limit = Math.max(Math.min(this.settings.min, this.settings.max), Math.min(this.settings.max, next))
+    this.#limit = bounded(next, this.settings)
   }
 }
+
+const bounded = (limit: number, { min, max }: ConcurrencySettings): number =>
+  Math.max(Math.min(min, max), Math.min(max, limit))

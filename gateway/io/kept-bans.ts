@@ -1,5 +1,7 @@
 // Bans of users, addresses and networks, each until a time: kept in a file of the state folder, so that they outlive the
 // process, and written there as a whole with each change. Few and seldom: what is looked up for each connection is a set.
+// What policies decide is in here for the time after this process; while it runs policies/bans.ts sees to it, which says why
+// there are two.
 import fs from 'node:fs'
 import path from 'node:path'
 import { networkName } from '../../config/networks.ts'
@@ -65,12 +67,14 @@ export class KeptBans {
 
   /**
    * The same for one that a policy has decided, and sees to itself while the process runs: many may come at once, so they
-   * are taken up and kept together, within a second. One that there is no room for is not kept.
+   * are taken up and kept together, within a second. One that there is no room for is not kept, and none ends sooner for it.
    */
   keepDecided({ of, address, user, ms }: Decided): void {
     const name = normalized(of === 'user' ? USER + user : address.includes(':') ? `${address}/64` : address)
     if (name === undefined || (this.#bans.size >= BANS_MAX && !this.#bans.has(name))) return
-    this.#bans.set(name, { what: name, untilWallMs: this.#wallNow() + ms, reason: 'a policy' })
+    const untilWallMs = this.#wallNow() + ms
+    if ((this.#bans.get(name)?.untilWallMs ?? 0) >= untilWallMs) return
+    this.#bans.set(name, { what: name, untilWallMs, reason: 'a policy' })
     this.#soon ??= setTimeout(() => this.#takeUp(), SOON_MS).unref()
   }
 

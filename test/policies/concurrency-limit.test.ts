@@ -42,6 +42,17 @@ t.test('an adaptive limit stays near what the server does at once, and grows whe
   t.ok(limit.limit >= 4)
 })
 
+t.test('a reload with another least or most holds at once', async (t) => {
+  const limit = new ConcurrencyLimit({ max: 100, isAdaptive: true, min: 4 })
+  for (let i = 0; i < 40; i++) if (limit.take()) limit.answered(served(1, 20, 10))
+  load(limit, 2, 10, 500)
+  t.ok(limit.limit < 20, `${limit.limit}`)
+  limit.configure({ max: 100, isAdaptive: true, min: 20 })
+  t.equal(limit.limit, 20)
+  limit.configure({ max: 10, isAdaptive: true, min: 20 })
+  t.equal(limit.limit, 10, 'the most goes before the least')
+})
+
 t.test('a limit that nobody reaches stays as it is', async (t) => {
   const limit = new ConcurrencyLimit({ max: 100, isAdaptive: true, min: 4 })
   for (let i = 0; i < 1000; i++) if (limit.take()) limit.answered(5)

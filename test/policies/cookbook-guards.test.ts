@@ -6,6 +6,9 @@ import { eventually } from '../gateway/io/started.ts'
 import { type Cookbook, cookbookOf, pageText } from './cookbook.ts'
 import { Wire } from './wire.ts'
 
+/** For what takes many requests on a machine that may be busy. */
+const BUSY_MS_MAX = 20_000
+
 const guardOf = (book: Cookbook, name: string) =>
   book.running.gateway.guards.list(performance.now()).find(({ guard }) => guard === name)!
 
@@ -71,6 +74,55 @@ t.test('concurrency-limit: of 201 requests under way the last is refused, until 
   answer('sold')
   t.ok((await Promise.all(under)).flat().every((end) => end === 'ok'))
   t.equal(await late.room.call('shop.buy'), 'sold')
+})
+
+t.test('concurrency-limit: it shrinks to its least while a host is slow, and grows back after', async (t) => {
+  let takesMs = 10
+  let atOnce = 0
+  let most = 0
+  const buy = async () => {
+    most = Math.max(most, ++atOnce)
+    await new Promise((resolve) => setTimeout(resolve, takesMs))
+    atOnce--
+  }
+  const book = await cookbookOf(t, pageText('concurrency-limit'), () => [
+    service('shop', { keys: 'any', routes: { 'shop.buy': buy } }),
+  ])
+  const guard = () => guardOf(book, 'route shop shop.buy')
+  // Each with an actor of its own: an actor has one handler at a time.
+  const names = Array.from({ length: 40 }, (_, i) => `player-${i}`)
+  const players = await Promise.all(names.map((name) => book.player(name, name, 'shop')))
+  const ends = new Map<string, number>()
+  /** Each player says the next request when the last has ended, until it is so. */
+  const busyUntil = async (isSo: () => boolean, what: string) => {
+    const until = performance.now() + BUSY_MS_MAX
+    const buyer = async ({ room }: (typeof players)[number]) => {
+      while (!isSo()) {
+        if (performance.now() > until) throw new Error(`waited in vain for ${what}: ${JSON.stringify(guard())}`)
+        const end = await room.call('shop.buy').then(
+          () => 'ok',
+          (error: Error) => error.name,
+        )
+        ends.set(end, (ends.get(end) ?? 0) + 1)
+        // The hint is 100 ms; these are impatient.
+        if (end !== 'ok') await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+    }
+    await Promise.all(players.map(buyer))
+  }
+  await busyUntil(() => (ends.get('ok') ?? 0) >= 400, 'what it takes at rest')
+  t.same([...ends.keys()], ['ok'], 'a quick host: nobody is refused')
+  t.ok(guard().inFlightMax > 100, `${guard().inFlightMax} of 200`)
+  takesMs = 80
+  await busyUntil(() => guard().inFlightMax === 10, 'the least')
+  most = 0
+  const refusedBefore = guard().concurrencyRefused
+  await busyUntil(() => guard().concurrencyRefused >= refusedBefore + 200, 'refusals')
+  t.ok(most <= 10, `${most} at once`)
+  t.same([...ends.keys()].sort(), ['concurrency', 'ok'])
+  takesMs = 10
+  await busyUntil(() => guard().inFlightMax >= 30, 'growth')
+  t.equal(guard().inFlight, 0, 'every place came back')
 })
 
 t.test('canary: a small share of the users is there, the same ones when they come back', async (t) => {

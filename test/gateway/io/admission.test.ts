@@ -169,6 +169,24 @@ t.test('what policies ban is kept, too, many at once', async (t) => {
   again.stop()
 })
 
+t.test('what a policy decides makes no ban shorter', async (t) => {
+  let now = 1_000_000
+  const bans = new KeptBans(
+    scratchFolder(t),
+    () => t.fail('a warning'),
+    () => now,
+  )
+  t.teardown(() => bans.stop())
+  const decide = (ms: number) => bans.keepDecided({ of: 'user', address: '', user: 'ann', ms })
+  bans.add('user:ann', 60_000, 'cheats')
+  decide(10_000)
+  t.match(bans.list(), [{ untilWallMs: 1_060_000, reason: 'cheats' }])
+  now += 10_000
+  t.equal(bans.hasUser('ann'), true)
+  decide(100_000)
+  t.match(bans.list(), [{ untilWallMs: 1_110_000, reason: 'a policy' }])
+})
+
 t.test('a ban is one, however its network is written, and is taken back in any notation', async (t) => {
   const folder = scratchFolder(t)
   const bans = new KeptBans(folder, () => {})
