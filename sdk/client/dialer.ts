@@ -178,6 +178,17 @@ export class Dialer implements RaceOwner {
     return new ClientConnection(this.#core, ++this.#lastId, address)
   }
 
+  /** The next gateway in order that is not left alone; where there is one gateway, it again. */
+  furtherWays(now: number): readonly number[] {
+    const { gateways } = this.#core.settings
+    if (this.active !== undefined) return []
+    for (let tries = 0; tries < gateways.length; tries++) {
+      this.#dialGateway = (this.#dialGateway + 1) % gateways.length
+      if (!(this.#leftUntil[this.#dialGateway] > now)) return gateways[this.#dialGateway]
+    }
+    return []
+  }
+
   opened(connection: ClientConnection, binding: Uint8Array, taken: Ticket | undefined): void {
     if (connection.state !== 'dialing') return
     connection.state = 'hello'
@@ -293,7 +304,7 @@ export class Dialer implements RaceOwner {
       // What was a look at better ways is now all there is: the others are wanted, too.
       if (this.active === undefined && race.purpose !== 'move') {
         if (race.purpose === 'probe') race.add(this.#waysTo(connection.address), now)
-        race.purpose = 'move'
+        race.becomeMove(now)
       }
       if (!race.isOver) return
       this.#race = undefined

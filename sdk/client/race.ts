@@ -1,7 +1,8 @@
 // Connections to one gateway over different ways at once: dialed in the order of preference, the next a moment behind the one
 // before or as soon as that one fails; whoever is welcomed first wins, and the others are closed before they have attached
 // anything (A2, CLI-1.5). One shows its ticket or token at a time, the next when that one fails or takes too long: a token may be
-// good for one login only.
+// good for one login only. While there is no connection and nobody greets, the next gateway is asked beside this one, and the
+// ways that failed are tried once more: over UDP a gateway that is gone is silent for as long as a handshake may take.
 //
 //   waiting -> token -> dialing -> hello -> (turn) login -> welcomed: the winner
 import { code } from '../../protocols/codes.ts'
@@ -13,6 +14,8 @@ import type { Greeter } from './greeter.ts'
 const TOKEN_MS = 30_000
 /** A greeting that is not answered for so long lets the next connection greet beside it. */
 const GREETING_MS = 1000
+/** On average, behind the last dial of a gateway that has not greeted, until further ways are dialed beside it. */
+const FURTHER_MS = 1000
 
 /**
  * move: there is no connection, or another gateway is wanted. rescue: the active connection hears nothing. probe: does a way
@@ -21,6 +24,8 @@ const GREETING_MS = 1000
 export type Purpose = 'move' | 'rescue' | 'probe'
 
 export interface RaceOwner {
+  /** Where else the session could go meanwhile; nowhere while a connection carries it. */
+  furtherWays(now: number): readonly number[]
   /** A connection that is not dialed yet. */
   connectionTo(address: number): ClientConnection
   /** It has ended; the race has forgotten it. */
@@ -39,6 +44,8 @@ export class Race {
   /** Addresses that are not dialed yet. */
   #waiting: number[]
   #nextAt = Infinity
+  /** Further ways are looked for until then. */
+  #furtherUntil = -Infinity
   #greetedAt = -Infinity
   #isFetching = false
 
@@ -59,8 +66,20 @@ export class Race {
     return this.runners.some((runner) => runner.shownGeneration > 0)
   }
 
-  /** Dials the next address, after a token was fetched where one is needed. */
   start(now: number): void {
+    this.#furtherUntil = now + this.#core.settings.handshakeMs
+    this.#next(now)
+  }
+
+  /** There is no connection any more: what was a look at better ways is all there is. */
+  becomeMove(now: number): void {
+    this.purpose = 'move'
+    this.#furtherUntil = now + this.#core.settings.handshakeMs
+    if (this.#nextAt === Infinity) this.#arm(now)
+  }
+
+  /** Dials the next address, after a token was fetched where one is needed. */
+  #next(now: number): void {
     const address = this.#waiting.shift()
     if (address === undefined) return
     const runner = this.#owner.connectionTo(address)
@@ -85,12 +104,18 @@ export class Race {
 
   /** Further addresses, dialed behind the others. */
   add(addresses: readonly number[], now: number): void {
+    this.#enter(addresses)
+    if (this.runners.length === 0) this.#next(now)
+    else if (this.runners.some((it) => it.state !== 'token'))
+      this.#nextAt = Math.min(this.#nextAt, now + this.#core.settings.raceMs)
+  }
+
+  /** No address twice at a time. */
+  #enter(addresses: readonly number[]): void {
     for (const address of addresses) {
       const isIn = this.#waiting.includes(address) || this.runners.some((runner) => runner.address === address)
       if (!isIn) this.#waiting.push(address)
     }
-    if (this.runners.length === 0) this.start(now)
-    else if (this.#nextAt === Infinity && this.runners.some((it) => it.state !== 'token')) this.#arm(now)
   }
 
   /** HELLO came: its turn to greet comes. */
@@ -104,7 +129,7 @@ export class Race {
     const at = this.runners.indexOf(runner)
     if (at < 0) return
     this.runners.splice(at, 1)
-    this.start(now)
+    this.#next(now)
     this.#greetNext(now)
   }
 
@@ -122,7 +147,10 @@ export class Race {
   }
 
   tick(now: number): void {
-    if (this.#nextAt <= now) this.start(now)
+    if (this.#nextAt <= now) {
+      if (this.#waiting.length === 0) this.#lookFurther(now)
+      this.#next(now)
+    }
     this.#greetNext(now)
   }
 
@@ -135,7 +163,18 @@ export class Race {
   }
 
   #arm(now: number): void {
-    this.#nextAt = this.#waiting.length > 0 ? now + this.#core.settings.raceMs : Infinity
+    const { settings, env } = this.#core
+    if (this.#waiting.length > 0) this.#nextAt = now + settings.raceMs
+    // Not all clients of a gateway that is gone at one time.
+    else this.#nextAt = this.purpose === 'move' ? now + FURTHER_MS * (0.5 + env.random()) : Infinity
+  }
+
+  #lookFurther(now: number): void {
+    // A gateway that greets is there; one that gave a hint wants to be left alone; and a race must end for the back-off's sake.
+    this.#nextAt = Infinity
+    if (this.purpose !== 'move' || this.hintMs > 0 || now >= this.#furtherUntil) return
+    if (!this.runners.some((runner) => runner.nonce !== undefined)) this.#enter(this.#owner.furtherWays(now))
+    this.#arm(now)
   }
 
   #greetNext(now: number): void {

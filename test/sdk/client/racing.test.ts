@@ -85,6 +85,81 @@ t.test('a way that fails lets the next start at once, and the last one that fail
   t.equal(addressesOf(rig), 'kcp ws tcp b kcp ws tcp', 'and again from the start')
 })
 
+t.test(
+  'a gateway that is silent over UDP and refuses the rest: a second later the next one is asked beside it',
+  async (t) => {
+    const rig = new Rig({ addresses: [['kcp', 'ws', 'tcp'], 'b', 'c'] })
+    rig.core.connect(rig.now)
+    rig.core.lost(1, rig.now, 'refused')
+    rig.core.lost(2, rig.now, 'refused')
+    rig.core.lost(3, rig.now, 'refused')
+    rig.pass(100)
+    t.equal(addressesOf(rig), 'kcp ws tcp b', 'with nothing left to wait for it is the next turn, after the back-off')
+    const silent = new Rig({ addresses: [['ws', 'kcp'], 'b', ['kcp2']] })
+    silent.core.connect(silent.now)
+    silent.core.lost(1, silent.now, 'refused')
+    silent.pass(999)
+    t.equal(addressesOf(silent), 'ws kcp')
+    silent.pass(1)
+    t.equal(addressesOf(silent), 'ws kcp b')
+    silent.pass(1000)
+    t.equal(addressesOf(silent), 'ws kcp b kcp2')
+    silent.greet(idOf(silent, 'b'))
+    t.equal(silent.core.dialer.active?.id, idOf(silent, 'b'))
+    t.same(silent.closed.toSorted(), [2, 4], 'the first one too, when another was welcomed')
+    silent.keepAlive(idOf(silent, 'b'), 5000)
+    t.equal(silent.dials.length, 4)
+  },
+)
+
+t.test('with one gateway, the ways that failed are tried again beside the one that is silent', async (t) => {
+  const rig = new Rig({ addresses: [['kcp', 'ws']] })
+  rig.core.connect(rig.now)
+  rig.pass(250)
+  rig.core.lost(2, rig.now, 'refused')
+  rig.pass(1000)
+  t.equal(addressesOf(rig), 'kcp ws ws')
+  rig.core.lost(3, rig.now, 'refused')
+  rig.pass(1000)
+  t.equal(addressesOf(rig), 'kcp ws ws ws', 'no way twice at a time')
+  rig.greet(4)
+  t.equal(rig.core.dialer.active?.id, 4)
+})
+
+t.test('a race that nobody wins ends, for the sake of the back-off', async (t) => {
+  const rig = new Rig({ addresses: ['kcp', 'kcp2'] })
+  rig.core.connect(rig.now)
+  rig.pass(5000)
+  t.equal(addressesOf(rig), 'kcp kcp2')
+  rig.pass(1000)
+  t.equal(rig.core.dialer.isConnecting, false, 'both have had the time of a handshake')
+  const perMinute = rig.dials.length
+  rig.pass(60_000)
+  t.ok(rig.dials.length - perMinute <= 24, `${rig.dials.length - perMinute} dials in a minute`)
+})
+
+t.test('no other gateway is asked beside one that has greeted, or that wants to be left alone', async (t) => {
+  const slow = new Rig({ addresses: ['kcp', 'b'] })
+  slow.core.connect(slow.now)
+  slow.hello(1)
+  slow.pass(4000)
+  t.equal(addressesOf(slow), 'kcp', 'it is there and judges the token')
+  const full = new Rig({ addresses: [['kcp', 'ws'], 'b'] })
+  full.core.connect(full.now)
+  full.pass(250)
+  full.hello(2)
+  refuse(full, 2, code.overloaded, 3000)
+  full.pass(2000)
+  t.equal(addressesOf(full), 'kcp ws')
+})
+
+t.test('a session that is carried looks no further while it moves', async (t) => {
+  const { rig } = onlineOver('kcp', [['kcp', 'ws'], 'b', 'c'])
+  rig.core.switchTo(2, rig.now)
+  for (let i = 0; i < 30; i++) rig.keepAlive(1, 100)
+  t.equal(addressesOf(rig), 'kcp b')
+})
+
 t.test('a greeting that is not answered lets the next one greet beside it', async (t) => {
   let asked = 0
   const token: TokenProvider = (give, now) => give(text(`token-${++asked}`), now)
