@@ -59,7 +59,7 @@ export const codeRows: readonly CodeRow[] = [
   row(517, 'wrong_security', 'never', 'the peer spoke another security than this port wants'),
   row(518, 'too_many_channels', 'never', 'the session has as many channels as it may have'),
   row(519, 'too_many_requests', 'never', 'as many requests as allowed are open in this direction'),
-  row(520, 'invalid_payload', 'never', 'the payload does not fit the schema of its route'),
+  row(520, 'invalid_payload', 'never', 'the payload cannot be read, or does not fit the schema of its route'),
   row(521, 'link_auth', 'never', 'the link key or certificate was not accepted'),
   row(522, 'key_reused', 'never', 'the idempotency key was used with another body'),
   row(523, 'replaced', 'never', 'the user has logged in again, with another session'),

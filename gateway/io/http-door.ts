@@ -138,8 +138,8 @@ export class HttpDoor {
     if (!this.#isOurs(path)) return false
     const exchange = this.#exchange(request, response, path)
     if (exchange === undefined) return true
-    // Two of them, joined by http-server.ts: whoever stands in front may have gone by the other one.
-    if (request.headers.host?.includes(',')) exchange.cutOff(code.protocol, { detail: 'two Host headers' })
+    const doubt = doubtOf(request)
+    if (doubt !== undefined) exchange.cutOff(code.protocol, { detail: doubt })
     else if (path === '/healthz') this.#health(exchange)
     else if (isCall(path)) this.#call(exchange)
     else this.#session(exchange)
@@ -240,4 +240,15 @@ export class HttpDoor {
     socket[openOf] = open
     return socket
   }
+}
+
+/** What the parser takes, and another program in front may have read otherwise ([HTTP-1.1]); undefined: nothing. */
+function doubtOf({ headers, httpVersion }: http.IncomingMessage): string | undefined {
+  // Two of them, joined by http-server.ts: whoever stands in front may have gone by the other one.
+  if (headers.host?.includes(',')) return 'two Host headers'
+  const coding = headers['transfer-encoding']
+  if (coding === undefined) return undefined
+  // HTTP/1.0 has no chunks: whoever speaks it does not know where this body ends.
+  if (httpVersion !== '1.1') return 'Transfer-Encoding in HTTP/1.0'
+  return coding.toLowerCase() === 'chunked' ? undefined : 'a body is in chunks, and in no other transfer coding'
 }

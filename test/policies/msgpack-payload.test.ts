@@ -33,11 +33,16 @@ t.test('each form of the format is read', async (t) => {
     ['90', []],
     ['92 01 91 02', [1, [2]]],
     ['dc 0001 01', [1]],
+    ['dc 0000', []],
+    ['d9 00', ''],
+    ['de 0000', {}],
     ['dd 00000001 01', [1]],
     ['80', {}],
     ['82 a161 01 a162 81 a163 90', { a: 1, b: { c: [] } }],
     ['de 0001 a161 01', { a: 1 }],
     ['df 00000001 d90161 01', { a: 1 }],
+    ['81 db 00000001 61 01', { a: 1 }],
+    ['82 a161 91 01 a162 81 a163 02', { a: [1], b: { c: 2 } }],
   ] as const) {
     t.equal(reader.faultOf(hex(bytes)), undefined, bytes)
     t.same(reader.read(hex(bytes)), value, bytes)
@@ -69,7 +74,15 @@ t.test('what is refused says why', async (t) => {
     ['82 a161 01 02 03', 'map_key'],
     ['81 a9 5f5f70726f746f5f5f 80', 'map_key'],
     ['91 81 d909 5f5f70726f746f5f5f 80', 'map_key'],
+    ['de 0001 01 02', 'map_key'],
+    ['df 00000001 c0 02', 'map_key'],
+    ['82 a161 91 01 02 03', 'map_key'],
+    ['82 a161 81 a162 01 02 03', 'map_key'],
     ['a1 ff', 'not_utf8'],
+    ['a1 80', 'not_utf8'],
+    ['d9 01 ff', 'not_utf8'],
+    ['da 0001 ff', 'not_utf8'],
+    ['db 00000001 ff', 'not_utf8'],
     ['a3 eda080', 'not_utf8'],
     ['a2 c080', 'not_utf8'],
     ['81 a1 ff 01', 'not_utf8'],
@@ -86,7 +99,26 @@ t.test('what is refused says why', async (t) => {
     t.equal(reader.faultOf(hex(bytes)), fault, bytes)
   }
   t.equal(reader.faultOf(hex('a9 5f5f70726f746f5f5f')), undefined, '__proto__ as a value is a text')
+  for (const key of ['6f5f70726f746f5f5f', '5f5f70726f746f5f6f']) {
+    t.equal(reader.faultOf(hex(`81 a9 ${key} 01`)), undefined, 'a key that differs from __proto__ in one letter')
+  }
   t.same(reader.read(hex('81 a1 61 81 ab 636f6e7374727563746f72 01')), { a: { constructor: 1 } })
+})
+
+t.test('lengths of two and four bytes are read whole', async (t) => {
+  for (const length of [0x0102, 0x010203]) {
+    const head = length < 0x10000 ? ['da', 'dc', 'de'] : ['db', 'dd', 'df']
+    const digits = length.toString(16).padStart(length < 0x10000 ? 4 : 8, '0')
+    const [text, list, map] = head.map((byte) => hex(byte + digits))
+    const letters = new Uint8Array(length).fill(0x61)
+    const pairs = new Uint8Array(2 * length)
+    for (let i = 0; i < pairs.length; i += 2) pairs.set([0xa0, 0x01], i)
+    for (const bytes of [Buffer.concat([text, letters]), Buffer.concat([list, letters]), Buffer.concat([map, pairs])]) {
+      t.equal(reader.faultOf(bytes), undefined)
+      t.equal(reader.faultOf(bytes.subarray(0, -1)), 'truncated')
+      t.equal(reader.faultOf(Buffer.concat([bytes, hex('01')])), 'trailing_bytes')
+    }
+  }
 })
 
 t.test('a depth of 64 is read, a depth of 65 is refused, and what was open before is forgotten', async (t) => {
@@ -96,6 +128,8 @@ t.test('a depth of 64 is read, a depth of 65 is refused, and what was open befor
   t.equal(reader.faultOf(nested(16_000)), 'too_deep')
   t.equal(reader.faultOf(Uint8Array.of(...Array(64).fill(0x91), 0x90)), undefined, 'an empty one opens nothing')
   t.same(reader.read(nested(2)), [[null]])
+  const besides = Uint8Array.of(0x92, 0x91, 0xc0, ...nested(64))
+  t.equal(reader.faultOf(besides), 'too_deep', 'also behind a list that has ended')
 })
 
 t.test('lists that are announced inside each other cost no memory', async (t) => {

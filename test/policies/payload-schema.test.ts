@@ -6,6 +6,7 @@ import t from 'tap'
 import { loadSettings, loadSettingsText } from '../../config/settings-from-yaml.ts'
 import { compileSchema, type PayloadSchemaSettings } from '../../policies/payload-schema.ts'
 import { verdict } from '../../policies/pipeline.ts'
+import type { RateLimitSettings } from '../../policies/rate-limit.ts'
 import { code } from '../../protocols/codes.ts'
 import { laneKind, writeOneway, writeRequest, writeUnreliable } from '../../protocols/wire/lane-frames.ts'
 import { messagePack } from '../../sdk/client/index.ts'
@@ -19,10 +20,11 @@ function reasons(book: Cookbook, scope: string): Record<string, number> {
   return Object.fromEntries(counts.find((count) => count.policy === 'payload_schema' && count.scope === scope)!.reasons)
 }
 
-function worldWith(payloadSchema: Partial<PayloadSchemaSettings>) {
+function worldWith(payloadSchema: Partial<PayloadSchemaSettings>, rateLimits: RateLimitSettings[] = []) {
   const settings = { mode: 'enforce', contentType: 'json', schema: {}, action: 'reject', ...payloadSchema } as const
-  const policies = { payloadSchema: settings }
-  return attachedPair(new World({ routes: [{ match: 'arena.*', service: 'arena', policies }] }))
+  const policies = { payloadSchema: settings, rateLimits }
+  const world = new World({ routes: [{ match: 'arena.*', service: 'arena', policies }] })
+  return { world, ...attachedPair(world) }
 }
 
 t.test('what fits passes as it was; what does not fit, or cannot be read, is refused', async (t) => {
@@ -48,6 +50,36 @@ t.test('what fits passes as it was; what does not fit, or cannot be read, is ref
   t.same(
     passed.map((frame) => frame.payload),
     ['{"x":9}', ' {"x": 1, "y": []}', '{"x":3}', '{"x":4}'],
+  )
+})
+
+t.test('observed, it counts and lets pass', async (t) => {
+  const { client, host, world } = worldWith({ mode: 'observe', schema: { type: 'integer' } })
+  host.take()
+  writeOneway(client.w, 0, 1, 0, bytes('"x"'))
+  client.send()
+  t.same(client.only(laneKind.reject), [])
+  t.same(
+    host.take().flatMap(({ payload }) => payload || []),
+    ['"x"'],
+  )
+  const count = [...world.gateway.policing.counts.all()].find(({ policy }) => policy === 'payload_schema')!
+  t.same([count.observed[verdict.reject], count.enforced[verdict.reject]], [1, 0])
+})
+
+t.test('who sends what does not fit is told no time to try again, whatever was observed before', async (t) => {
+  const perMinute = { perSecond: 1 / 60, burst: 1, unit: 'messages', per: ['session'] } as const
+  const bans = { action: 'reject', delayMsMax: 0, banMs: 0, banOf: 'address' } as const
+  const observed = { name: 'observed', mode: 'observe', ...perMinute, ...bans } as const
+  const { client } = worldWith({ schema: { type: 'integer' } }, [observed])
+  for (const number of [1, 2]) writeOneway(client.w, 0, number, 0, bytes('"x"'))
+  client.send()
+  t.same(
+    client.only(laneKind.reject).map(({ lane }) => [lane!.code, lane!.retryMs]),
+    [
+      [code.invalid_payload, 0],
+      [code.invalid_payload, 0],
+    ],
   )
 })
 

@@ -221,6 +221,8 @@ t.test('requests that two programs could read in two ways get 400 and the end of
     'a length in hex': `${head}Content-Length: 0x1\r\n\r\n1${smuggled}`,
     'an unknown transfer encoding': `${head}Transfer-Encoding: chunky\r\n\r\n0\r\n\r\n${smuggled}`,
     'chunked not last': `${head}Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n${smuggled}`,
+    'a coding below the chunks': `${head}Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n`,
+    'chunks in HTTP/1.0': `${head.replace('1.1', '1.0')}Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n`,
     'a folded header': `${head}X: a\r\n b\r\nContent-Length: 0\r\n\r\n${smuggled}`,
     'a space before the colon': `${head}Content-Length : 0\r\n\r\n${smuggled}`,
     'bare line feeds': `${head.replaceAll('\r\n', '\n')}Content-Length: 0\n\n${smuggled}`,
