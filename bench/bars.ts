@@ -81,6 +81,11 @@ export const cells: readonly Cell[] = [
     bars: [{ of: 'rssBytesPerSession', bar: 8 * 1024 }],
   },
   {
+    scenario: 'idle',
+    given: { clients: 8000, rounds: 1, over: 'kcp' },
+    bars: [{ of: 'rssBytesPerSession', bar: 5 * 1024 }],
+  },
+  {
     scenario: 'broadcast',
     // As much as socket.io can do: five publications in each tick.
     given: { clients: 2000, rate: 100 },

@@ -52,8 +52,8 @@ export const rivalsOf: Partial<Record<ScenarioName, readonly RivalName[]>> = {
   broadcast: ['socket.io'],
 }
 
-/** What sessions may be over in `idle` and `broadcast`. */
-export const plainTransports = ['tcp', 'websocket'] as const
+/** What sessions may be over in `idle` and `broadcast`; KCP is sealed. */
+export const overTransports = ['tcp', 'websocket', 'kcp'] as const
 
 /** A gateway that runs already. */
 export type Target = {
@@ -107,7 +107,7 @@ export type BenchOptions = {
   /** Of slow-readers: how many of a hundred clients hardly read. */
   slowPercent: number
   /** Of idle and broadcast. */
-  over: (typeof plainTransports)[number]
+  over: (typeof overTransports)[number]
   /** Of abuse: one of each, and how often a second each tries; 0: as often as the gateway takes it. */
   abusers: AbuserKind[]
   abuseRate: number

@@ -4,7 +4,7 @@ import {
   type AbuserKind,
   abuserKinds,
   limits,
-  plainTransports,
+  overTransports,
   type RivalName,
   rivalNames,
   scenarioNames,
@@ -58,7 +58,7 @@ export function addBench(program: Command, add: Add, does: Does): void {
       readWithin(limits.slowPercent),
     )
     .addOption(
-      new Option('--over <transport>', 'of idle (default: tcp) and broadcast (websocket)').choices(plainTransports),
+      new Option('--over <transport>', 'of idle (default: tcp) and broadcast (websocket)').choices(overTransports),
     )
     .option(
       '--target <addresses>',

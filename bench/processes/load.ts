@@ -11,7 +11,7 @@ import { HttpClient } from '../load/http-client.ts'
 import { LaneClient, TICK_MS } from '../load/lane-client.ts'
 import { Pace } from '../load/pace.ts'
 import { RawClient } from '../load/raw-client.ts'
-import { kcpOpener } from '../load/kcp-stream.ts'
+import { addressOfPlayer, kcpOpener } from '../load/kcp-stream.ts'
 import {
   addressOpener,
   noiseOpener,
@@ -102,7 +102,7 @@ const events: LoadEvents = {
 
 function open(i: number, { speaks, over, port, payloadBytes, gatewayKey, actor, elsewhere }: LoadPlan): LoadClient {
   if (isGameServer(speaks)) return new GameClient(dialectOf(speaks), port, payloadBytes, events)
-  const stream = openerOf(over, gatewayKey)
+  const stream = openerOf(over, i, gatewayKey)
   const name = `c${process.pid}-${i}`
   if (speaks === 'http') return new HttpClient(stream, port, name, payloadBytes, events)
   if (over === 'datagrams') return new DatagramClient(stream, port, payloadBytes, events)
@@ -114,7 +114,7 @@ function open(i: number, { speaks, over, port, payloadBytes, gatewayKey, actor, 
   return new LaneClient(opener, port, token, payloadBytes, events, { service, route })
 }
 
-function openerOf(over: Over, gatewayKey = ''): OpenStream {
+function openerOf(over: Over, i: number, gatewayKey = ''): OpenStream {
   switch (over) {
     case 'tcp-slow':
       return openTcpSlow
@@ -127,7 +127,7 @@ function openerOf(over: Over, gatewayKey = ''): OpenStream {
     case 'noise':
       return noiseOpener(gatewayKey)
     case 'kcp':
-      return kcpOpener(gatewayKey)
+      return kcpOpener(gatewayKey, addressOfPlayer(i))
     default:
       return openTcp
   }

@@ -2,7 +2,7 @@
 // rivals. Everything stays up for the whole run; in each round every subject has its turn, in an order that rotates.
 import { Histogram } from '../histogram.ts'
 import { startGameServer } from '../game-servers.ts'
-import type { ExtraListener } from '../gateway-process.ts'
+import type { ExtraListener, GatewayProcess } from '../gateway-process.ts'
 import { busiestUs, Generators } from '../generators.ts'
 import { type BenchOptions, isGameServer, type ProxyName, type RivalName } from '../options.ts'
 import type { LoadPlan, Measured, Over } from '../processes/load.ts'
@@ -30,7 +30,7 @@ export type Target = Pick<LoadPlan, 'speaks' | 'over' | 'port' | 'gatewayKey'> &
 /** Clients send and hear it again; or only hear, what their actors push, or what one actor publishes to all. */
 type Does = 'echo' | 'push' | 'broadcast'
 
-type Way = {
+export type Way = {
   speaks: LoadPlan['speaks']
   over: Over
   extra?: ExtraListener
@@ -100,6 +100,12 @@ export async function roundsOf(
   return rounds
 }
 
+/** Where a gateway listens for it. */
+export function portOf(gateway: GatewayProcess, { over, extra }: Way): number {
+  if (extra !== undefined) return gateway.portOf(extra)
+  return over === 'websocket' ? gateway.websocketPort : gateway.tcpPort
+}
+
 /** Starts the gateway with its host, and the rivals with theirs. */
 export async function targetsOf(stage: Stage, options: BenchOptions, way: Way, does: Does): Promise<Target[]> {
   const { speaks, over, extra } = way
@@ -110,8 +116,7 @@ export async function targetsOf(stage: Stage, options: BenchOptions, way: Way, d
   const host = await startEchoHost(stage, options, rates)
   const choices = { extras: extra === undefined ? [] : [extra], linkFlushDelayMs: options.linkFlushDelayMs }
   const gateway = await startGateway(stage, 'gateway', host.address, choices)
-  const plainPort = over === 'websocket' ? gateway.websocketPort : gateway.tcpPort
-  const port = extra === undefined ? plainPort : gateway.portOf(extra)
+  const port = portOf(gateway, way)
   const { gatewayKey } = gateway
   const pids = { middle: gateway.pid, host: host.worker.pid }
   const resentBy = over === 'kcp' ? () => gateway.counter('skewer_kcp_resent_total') : undefined

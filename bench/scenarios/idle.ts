@@ -5,6 +5,7 @@ import { busiestUs, Generators } from '../generators.ts'
 import { usageOf } from '../process-usage.ts'
 import { median, type Round } from '../report.ts'
 import { type Outcome, type Scenario, type Stage, startEchoHost, startGateway } from '../stage.ts'
+import { portOf, type Way, ways } from './echo.ts'
 
 const LOOKS = 10
 
@@ -21,14 +22,17 @@ export const idle: Scenario = async (stage, options): Promise<Outcome> => {
 async function measure(stage: Stage, options: BenchOptions, i: number): Promise<Round> {
   const { clients, payloadBytes, seconds, warmupSeconds, workers } = options
   const host = await startEchoHost(stage, options)
-  const gateway = await startGateway(stage, `gateway-${i + 1}`, host.address)
+  const way: Way = ways[options.over]
+  const extras = way.extra === undefined ? [] : [way.extra]
+  const gateway = await startGateway(stage, `gateway-${i + 1}`, host.address, { extras })
   const warmupMs = warmupSeconds * 1000
   await new Promise((resolve) => setTimeout(resolve, warmupMs))
   const before = await restingBytes(gateway.pid)
   const plan = {
     speaks: 'lanes' as const,
     over: options.over,
-    port: options.over === 'websocket' ? gateway.websocketPort : gateway.tcpPort,
+    port: portOf(gateway, way),
+    gatewayKey: gateway.gatewayKey,
     clients,
     payloadBytes,
     depth: 1,

@@ -13,6 +13,8 @@ export type DatagramTarget = {
   port: number
   conv: number
   settings: Readonly<KcpSettings>
+  /** An address of this machine to send from; whichever fits unless given. */
+  localAddress?: string
   /** Time until it must stand, in milliseconds. */
   openMs: number
   envelope(now: number): Envelope
@@ -143,7 +145,9 @@ export class DatagramCarrier implements Carrier, KcpLineSink {
     socket.on('error', (cause: NodeJS.ErrnoException) => this.#failed(socket, cause))
     socket.on('connect', () => this.#connected(socket))
     this.#nextSocket = socket
-    socket.connect(this.#target.port, address)
+    const { port, localAddress } = this.#target
+    if (localAddress === undefined) socket.connect(port, address)
+    else socket.bind({ address: localAddress }, () => socket.connect(port, address))
   }
 
   #connected(socket: dgram.Socket): void {

@@ -76,12 +76,14 @@ t.test('several processes make one load', needsProc, async (t) => {
   t.ok(subjects[0].messages > 800 && subjects[0].messages < 1200, `${subjects[0].messages} messages in 2 s`)
 })
 
-t.test('idle tells what a session costs', needsProc, async (t) => {
-  const { figures, rssBytes } = (await report(t, ['idle'])).report.subjects[0]
-  t.equal(figures.sessions, 20)
-  t.ok(Number.isFinite(figures.rssBytesPerSession) && Number.isFinite(figures.cpuUsPerSessionSecond))
-  t.ok(rssBytes! > 1e6)
-})
+for (const over of ['tcp', 'websocket', 'kcp']) {
+  t.test(`idle tells what a session over ${over} costs`, needsProc, async (t) => {
+    const { figures, rssBytes } = (await report(t, ['idle', '--over', over])).report.subjects[0]
+    t.equal(figures.sessions, 20)
+    t.ok(Number.isFinite(figures.rssBytesPerSession) && Number.isFinite(figures.cpuUsPerSessionSecond))
+    t.ok(rssBytes! > 1e6)
+  })
+}
 
 t.test('storm: everybody comes back and nothing is lost, doubled or out of order', needsProc, async (t) => {
   const { figures, messages } = (await report(t, ['storm'])).report.subjects[0]
