@@ -89,9 +89,12 @@ t.test('half open lets so many probes through as are wanted, and closes when all
   t.equal(breaker.ask(499), pass.refused)
   t.equal(breaker.refuses(499), true)
   t.equal(breaker.refuses(500), false)
+  t.equal(breaker.retryMs(499.5), 1)
   t.same([breaker.ask(500), breaker.ask(500), breaker.ask(500)], [pass.probe, pass.probe, pass.refused])
   breaker.record(pass.ordinary, true, 1, 1, 500)
   t.equal(breaker.state, 'half_open', 'an outcome from before it opened decides nothing')
+  t.equal(breaker.retryMs(500), 500, 'as long as it was open, at most a second')
+  t.equal(breaker.refuses(500), false, 'what has no outcome goes through, however many probes are out')
   breaker.record(pass.probe, false, 1, 1, 510)
   t.equal(breaker.state, 'half_open')
   breaker.record(pass.probe, false, 1, 2, 510)
@@ -151,8 +154,124 @@ t.test('probes that nobody answers, or that are given back, do not keep it half 
   t.equal(breaker.ask(1500), pass.probe)
 })
 
+t.test('what it advises is at most a second while it is tried, and never a time that is over', async (t) => {
+  const { breaker } = breakerOf({ openMs: 4000 })
+  requests(breaker, 'failed', 10, 0)
+  breaker.force('auto', 100)
+  t.equal(breaker.refuses(100), false, 'the operator closed it before its time was over')
+  requests(breaker, 'failed', 10, 100)
+  t.equal(breaker.ask(4100), pass.probe)
+  t.equal(breaker.retryMs(4100), 1000)
+  breaker.force('open', 4100)
+  t.equal(breaker.retryMs(4100), 4000)
+})
+
+t.test('nobody gets more probes by giving back what was none', async (t) => {
+  const { breaker } = breakerOf()
+  requests(breaker, 'failed', 10, 0)
+  t.equal(breaker.ask(500), pass.probe)
+  for (let i = 0; i < 3; i++) breaker.giveBack(pass.ordinary)
+  for (let i = 0; i < 3; i++) breaker.giveBack(pass.probe)
+  t.same([breaker.ask(500), breaker.ask(500), breaker.ask(500)], [pass.probe, pass.probe, pass.refused])
+})
+
+t.test('two clients whose probes fail open it, in one round, however many probes there are', async (t) => {
+  const { breaker } = breakerOf({ probes: 6 })
+  requests(breaker, 'failed', 10, 0)
+  const probe = (client: number, now: number) => breaker.record(breaker.ask(now), true, 1, client, now)
+  for (const client of [1, 1, 1]) probe(client, 500)
+  t.equal(breaker.state, 'half_open')
+  for (let i = 0; i < 6; i++) breaker.ask(1500)
+  t.equal(breaker.ask(2500), pass.probe, 'another round')
+  breaker.record(pass.probe, true, 1, 2, 2500)
+  t.equal(breaker.state, 'half_open', 'what failed in the round before is forgotten')
+  probe(1, 2500)
+  t.equal(breaker.state, 'open')
+  breaker.record(pass.probe, true, 1, 3, 2600)
+  breaker.record(pass.probe, true, 1, 4, 2600)
+  t.same([breaker.openings, breaker.retryMs(2600)], [2, 900], 'probes that come late open it no second time')
+})
+
+t.test('a probe that goes well late changes nothing where it is closed', async (t) => {
+  const { breaker } = breakerOf({ probes: 1 })
+  requests(breaker, 'failed', 10, 0)
+  const early = breaker.ask(500)
+  requests(breaker, 'well', 1, 1500)
+  t.equal(breaker.state, 'closed')
+  requests(breaker, 'failed', 9, 1500)
+  breaker.record(early, false, 1, 1, 1500)
+  t.equal(breaker.counts(1500).failed, 9)
+})
+
+t.test('failures in a row begin anew where it has closed, by its probes or by the operator', async (t) => {
+  const { breaker } = breakerOf({ consecutiveFailures: 3, volume: 1000, probes: 1 })
+  requests(breaker, 'failed', 3, 0)
+  requests(breaker, 'well', 1, 500)
+  requests(breaker, 'failed', 2, 500)
+  t.equal(breaker.state, 'closed')
+  breaker.force('auto', 500)
+  requests(breaker, 'failed', 2, 500)
+  t.equal(breaker.state, 'closed')
+  requests(breaker, 'failed', 1, 500)
+  t.equal(breaker.state, 'open')
+})
+
+t.test(
+  'what was counted before it was cleared never shows again, nor is it taken from what is counted then',
+  async (t) => {
+    const { breaker } = breakerOf({ slowAfterMs: 100 })
+    requests(breaker, 'failed', 5, 0)
+    requests(breaker, 100, 5, 0)
+    requests(breaker, 'well', 1, 0)
+    breaker.force('auto', 50)
+    t.same(breaker.counts(50), { total: 0, failed: 0, slow: 0 })
+    requests(breaker, 'failed', 1, 950)
+    t.same(breaker.counts(1500), { total: 1, failed: 1, slow: 0 })
+    requests(breaker, 100, 1, 1500)
+    t.same(breaker.counts(1600), { total: 2, failed: 1, slow: 1 })
+    t.same(breaker.counts(2449), { total: 1, failed: 0, slow: 1 })
+    t.same(breaker.counts(2600), { total: 0, failed: 0, slow: 0 })
+    breaker.record(pass.ordinary, true, 1, 9, 2600)
+    breaker.counts(100)
+    t.equal(breaker.counts(3500).failed, 1, 'a clock that went backwards forgets nothing later either')
+  },
+)
+
+t.test('clearing gives everybody their share anew, also what the stretch before had', async (t) => {
+  const { breaker } = breakerOf()
+  const failures = (now: number) => {
+    for (let i = 0; i < 9; i++) breaker.record(pass.ordinary, true, 1, 7, now)
+    return breaker.counts(now).failed
+  }
+  t.equal(failures(0), 2, 'a third of five')
+  t.equal(failures(1500), 0, 'of any stretch as long as the window')
+  breaker.force('auto', 1500)
+  t.equal(failures(1500), 2)
+})
+
+t.test('the share of one client is a third of the fewest failures that could open it', async (t) => {
+  for (const [changes, share] of [
+    [{ consecutiveFailures: 30, errorRate: 1 }, 10],
+    [{ consecutiveFailures: 30, errorRate: 0.9, volume: 100 }, 10],
+    [{ errorRate: 0.6, volume: 100 }, 20],
+    [{ errorRate: 0.6, slowRate: 0.3, volume: 100 }, 10],
+    [{ errorRate: 1, slowRate: 0.3, volume: 100 }, 10],
+    [{ errorRate: 1, slowRate: 1, volume: 2 }, 1],
+  ] as const) {
+    const { breaker } = breakerOf(changes)
+    for (let i = 0; i < 99; i++) breaker.record(pass.ordinary, true, 1, 7, 0)
+    t.equal(breaker.counts(0).failed, share, JSON.stringify(changes))
+  }
+})
+
 t.test('one client opens it neither by rate nor by failures in a row, however often it fails', async (t) => {
-  for (const changes of [{}, { errorRate: 0.1, volume: 40 }, { consecutiveFailures: 3 }, { volume: 4 }]) {
+  for (const changes of [
+    {},
+    { errorRate: 0.1, volume: 40 },
+    { consecutiveFailures: 2 },
+    { consecutiveFailures: 3 },
+    { volume: 4 },
+  ]) {
     const { breaker } = breakerOf(changes)
     for (let now = 0; now < 20_000; now += 3) {
       const as = breaker.ask(now)
@@ -169,9 +288,12 @@ t.test('one client opens it neither by rate nor by failures in a row, however of
 
 t.test('the operator opens, closes and gives it back', async (t) => {
   const { breaker, told } = breakerOf()
+  t.equal(breaker.refuses(0), false)
+  breaker.force('open', 0)
   breaker.force('open', 0)
   t.equal(breaker.ask(1e6), pass.refused)
   t.equal(breaker.refuses(1e6), true)
+  t.equal(breaker.retryMs(1e6), 500)
   breaker.force('closed', 0)
   requests(breaker, 'failed', 100, 0)
   t.equal(breaker.state, 'forced_closed')
@@ -192,9 +314,22 @@ t.test('other thresholds take effect at once, and its state stays', async (t) =>
   breaker.configure({ ...settings, volume: 9 }, 0)
   requests(breaker, 'failed', 1, 0)
   t.equal(breaker.state, 'open')
-  breaker.configure({ ...settings, windowMs: 50 }, 0)
+  breaker.configure({ ...settings, windowMs: 50, openMs: 300, openMsMax: 300 }, 0)
   t.equal(breaker.state, 'open')
   t.equal(breaker.counts(0).total, 0)
+  requests(breaker, 'failed', 2, 500)
+  t.equal(breaker.retryMs(500), 300, 'the next time it is open as long as they say')
+  breaker.force('auto', 500)
+  requests(breaker, 'failed', 10, 500)
+  requests(breaker, 'failed', 2, 800)
+  breaker.force('auto', 800)
+  breaker.configure({ ...settings, openMs: 300 }, 800)
+  requests(breaker, 'failed', 10, 800)
+  requests(breaker, 'failed', 2, 1100)
+  t.equal(breaker.retryMs(1100), 600)
+  breaker.force('auto', 1100)
+  requests(breaker, 'failed', 10, 1100)
+  t.equal(breaker.retryMs(1100), 300, 'what the operator closes begins anew with the shortest')
 })
 
 t.test('it refuses, opens and tries again at the same requests as opossum', async (t) => {

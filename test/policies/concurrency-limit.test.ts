@@ -51,6 +51,13 @@ t.test('a reload with another least or most holds at once', async (t) => {
   t.equal(limit.limit, 20)
   limit.configure({ max: 10, isAdaptive: true, min: 20 })
   t.equal(limit.limit, 10, 'the most goes before the least')
+  limit.configure({ max: 50, isAdaptive: false, min: 1 })
+  t.equal(limit.limit, 50)
+  load(limit, 2, 10, 100)
+  t.equal(limit.limit, 50, 'one that was fixed follows no latency any more')
+  limit.configure({ max: 50, isAdaptive: true, min: 1 })
+  load(limit, 2, 10, 100)
+  t.ok(limit.limit < 50, `${limit.limit}: one that was made adaptive does`)
 })
 
 t.test('a limit that nobody reaches stays as it is', async (t) => {
