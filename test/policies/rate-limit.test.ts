@@ -2,9 +2,12 @@
 import t from 'tap'
 import type { Settings } from '../../config/settings.ts'
 import { Bans } from '../../policies/bans.ts'
-import type { PolicySet } from '../../policies/compile.ts'
-import { verdict } from '../../policies/pipeline.ts'
-import type { RateLimitSettings } from '../../policies/rate-limit.ts'
+import { BucketTable } from '../../policies/bucket-table.ts'
+import { CompileTools, type Place, PolicyCounts, type PolicySet } from '../../policies/compile.ts'
+import { Judgement, verdict } from '../../policies/pipeline.ts'
+import { RateLimitCheck, type RateLimitSettings } from '../../policies/rate-limit.ts'
+import { Pressure } from '../../policies/shedding.ts'
+import { Subject } from '../../policies/subject.ts'
 import { addressKey, networkKey } from '../../policies/network.ts'
 import { writeLogin } from '../../protocols/client/frames.ts'
 import { code } from '../../protocols/codes.ts'
@@ -116,6 +119,40 @@ t.test('per route each route has a bucket, and a wildcard is one', async (t) => 
     client.only(laneKind.reject).map((frame) => frame.lane!.number),
     [5, 6, 7, 8, 9].filter((n) => n !== 4),
   )
+})
+
+t.test('a limit that is written once has a bucket for all places, but for those that it counts by', async (t) => {
+  const cases: [per: RateLimitSettings['per'], listener: boolean, service: boolean, match: boolean][] = [
+    [['session'], false, false, false],
+    [['user', 'address'], false, false, false],
+    [['global'], false, false, false],
+    [['listener'], true, false, false],
+    [['session', 'listener'], true, false, false],
+    [['service'], false, true, false],
+    [['user', 'service'], false, true, false],
+    [['route'], false, true, true],
+    [['session', 'route'], false, true, true],
+  ]
+  const here: Place = { listener: 'tcp', service: 'arena', match: 'arena.*', levels: [] }
+  for (const [per, ...isApart] of cases) {
+    for (const [i, elsewhere] of [{ listener: 'ws' }, { service: 'shop' }, { match: 'arena.move' }].entries()) {
+      const hashKey = { lo: 1, hi: 2 }
+      const state = {
+        table: new BucketTable(16),
+        hashKey,
+        counts: new PolicyCounts(),
+        pressure: new Pressure(undefined),
+      }
+      const tools = new CompileTools(undefined, state, 0)
+      const subject = new Subject(hashKey)
+      for (const key of ['session', 'user', 'address'] as const) subject.identify(key, 'a')
+      const isRefused = (place: Place) =>
+        new RateLimitCheck(limit({ per, burst: 1 }), 'gateway', place, tools).judge(new Judgement(subject), 0) !== 0
+      t.equal(isRefused(here), false)
+      t.equal(isRefused({ ...here, ...elsewhere }), !isApart[i], `${per}, ${Object.keys(elsewhere)}`)
+      t.equal(isRefused(here), true)
+    }
+  }
 })
 
 t.test('a limit of a listener, a service or a route holds there only', async (t) => {
