@@ -16,27 +16,49 @@ export function v2(versionCommand: number, family: number, body: Uint8Array): Bu
 const tcp4 = v2(0x21, 0x11, Buffer.from([192, 0, 2, 1, 198, 51, 100, 7, 0x9c, 0x40, 1, 0xbb]))
 const tcp6 = v2(0x21, 0x21, Buffer.from(`20010db8${'00'.repeat(11)}01${'00'.repeat(16)}9c4001bb`, 'hex'))
 
+const whole = (bytes: number, address: string | undefined, sourcePort = 0, isDatagram = false) =>
+  ({ state: 'whole', bytes, address, sourcePort, isDatagram }) as const
+
 t.test('version 1 names the client', async (t) => {
   const line = 'PROXY TCP4 192.0.2.1 198.51.100.7 40000 443\r\n'
-  t.match(readProxyHeader(latin1(`${line}rest`)), { state: 'whole', bytes: line.length, address: '192.0.2.1' })
-  t.match(readProxyHeader(latin1('PROXY TCP6 2001:db8::1 ::1 1 2\r\n')), { state: 'whole', address: '2001:db8::1' })
-  t.match(readProxyHeader(latin1('PROXY UNKNOWN\r\n')), { state: 'whole', address: undefined })
-  t.match(readProxyHeader(latin1('PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n')), { state: 'whole', address: undefined })
+  t.same(readProxyHeader(latin1(`${line}rest`)), whole(line.length, '192.0.2.1', 40_000))
+  t.same(readProxyHeader(latin1('PROXY TCP6 2001:db8::1 ::1 1 65535\r\n')), whole(36, '2001:db8::1', 1))
+  t.same(readProxyHeader(latin1('PROXY TCP4 192.0.2.1 198.51.100.7 65535 1\r\n')), whole(43, '192.0.2.1', 65_535))
+  t.same(readProxyHeader(latin1('PROXY UNKNOWN\r\n')), whole(15, undefined))
+  t.same(readProxyHeader(latin1('PROXY UNKNOWN ffff::1 ffff::2 1 2\r\n')), whole(35, undefined))
+})
+
+t.test('version 1 has 107 bytes at most, its line end among them', async (t) => {
+  const longest = `PROXY UNKNOWN ${'x'.repeat(91)}`
+  t.same(readProxyHeader(latin1(`${longest}\r\n`)), whole(107, undefined))
+  t.equal(readProxyHeader(latin1(longest)).state, 'more')
+  t.equal(readProxyHeader(latin1(`${longest}\r`)).state, 'more')
+  t.equal(readProxyHeader(latin1(`${longest}xx`)).state, 'malformed')
+  t.equal(readProxyHeader(latin1(`${longest}x\r\n`)).state, 'malformed')
 })
 
 t.test('version 2 names the client, and skips what it does not know', async (t) => {
-  t.match(readProxyHeader(tcp4), { state: 'whole', bytes: 28, address: '192.0.2.1' })
-  t.match(readProxyHeader(tcp6), { state: 'whole', bytes: 52, address: '2001:db8:0:0:0:0:0:1' })
+  const of = (command: number, family: number, like: Buffer) => readProxyHeader(v2(command, family, like.subarray(16)))
+  t.same(readProxyHeader(tcp4), whole(28, '192.0.2.1', 40_000))
+  t.same(readProxyHeader(tcp6), whole(52, '2001:db8:0:0:0:0:0:1', 40_000))
+  t.same(of(0x21, 0x12, tcp4), whole(28, '192.0.2.1', 40_000, true), 'UDP')
+  t.same(of(0x21, 0x22, tcp6), whole(52, '2001:db8:0:0:0:0:0:1', 40_000, true), 'UDP over IPv6')
+  t.same(of(0x21, 0x10, tcp4), whole(28, '192.0.2.1', 40_000), 'of no transport')
+  t.same(of(0x20, 0x11, tcp4), whole(28, undefined), 'LOCAL, whatever stands behind it')
+  t.same(of(0x21, 0x02, tcp4), whole(28, undefined, 0, true), 'of no family')
   const withTlv = v2(0x21, 0x11, Buffer.concat([tcp4.subarray(16), Buffer.from([4, 0, 1, 0])]))
-  t.match(readProxyHeader(withTlv), { state: 'whole', bytes: 32, address: '192.0.2.1' })
-  t.match(readProxyHeader(v2(0x20, 0x00, Buffer.alloc(0))), { state: 'whole', address: undefined }, 'LOCAL')
-  t.match(readProxyHeader(v2(0x21, 0x31, Buffer.alloc(216))), { state: 'whole', address: undefined }, 'a Unix socket')
+  t.same(readProxyHeader(withTlv), whole(32, '192.0.2.1', 40_000))
+  t.same(readProxyHeader(v2(0x20, 0x00, Buffer.alloc(0))), whole(16, undefined), 'LOCAL')
+  t.same(readProxyHeader(v2(0x21, 0x31, Buffer.alloc(216))), whole(232, undefined), 'a Unix socket')
+  const largest = Buffer.concat([tcp4.subarray(16), Buffer.alloc(4096 - 12)])
+  t.same(readProxyHeader(v2(0x21, 0x11, largest)), whole(PROXY_HEADER_BYTES_MAX, '192.0.2.1', 40_000))
+  t.equal(readProxyHeader(v2(0x21, 0x11, Buffer.alloc(4097)).subarray(0, 16)).state, 'malformed')
 })
 
 t.test('in pieces, it is more until it is whole, and never read past its end', async (t) => {
-  for (const whole of [latin1('PROXY TCP4 192.0.2.1 198.51.100.7 40000 443\r\n'), tcp4, tcp6]) {
-    for (let length = 0; length < whole.length; length++) {
-      t.equal(readProxyHeader(whole.subarray(0, length)).state, 'more', `${length} of ${whole.length}`)
+  for (const header of [latin1('PROXY TCP4 192.0.2.1 198.51.100.7 40000 443\r\n'), tcp4, tcp6]) {
+    for (let length = 0; length < header.length; length++) {
+      t.equal(readProxyHeader(header.subarray(0, length)).state, 'more', `${length} of ${header.length}`)
     }
   }
 })
@@ -48,6 +70,9 @@ t.test('everything else is malformed, within a bound', async (t) => {
     latin1('PROXY TCP4 2001:db8::1 ::1 1 2\r\n'),
     latin1('PROXY TCP4 192.0.2.1 ::1 1 2\r\n'),
     latin1('PROXY TCP4 192.0.2.1 198.51.100.7 1 65536\r\n'),
+    latin1('PROXY TCP4 192.0.2.1 198.51.100.7 65536 1\r\n'),
+    latin1('PROXY TCP4 192.0.2.1 198.51.100.7 000001 1\r\n'),
+    latin1('PROXY TCP4 192.0.2.1 198.51.100.7 1 000001\r\n'),
     latin1('PROXY TCP4 192.0.2.1 198.51.100.7 1\r\n'),
     latin1('PROXY TCP4 192.0.2.1  198.51.100.7 1 2\r\n'),
     latin1(`PROXY ${'x'.repeat(200)}`),
