@@ -1,5 +1,5 @@
-// Token buckets for the frame path: synchronous, two typed-array cells a bucket, refilled by the time that has passed.
-// A bucket starts full. Monotonic milliseconds are given; one that goes backwards refills nothing.
+// Token buckets by number: synchronous, two typed-array cells a bucket, refilled by the time that has passed. What has names,
+// or too many of them, uses bucket-table.ts. A bucket starts full. Monotonic milliseconds are given; one that goes backwards refills nothing.
 
 export class TokenBuckets {
   readonly #tokens: Float64Array
@@ -8,15 +8,6 @@ export class TokenBuckets {
   constructor(count: number) {
     this.#tokens = new Float64Array(count)
     this.#at = new Float64Array(count).fill(-Infinity)
-  }
-
-  /** Goes on where other buckets are: `places` has the index there of each bucket here, -1 for a new one. */
-  carry(from: TokenBuckets, places: Int32Array): void {
-    for (let i = 0; i < places.length; i++) {
-      if (places[i] === -1) continue
-      this.#tokens[i] = from.#tokens[places[i]]
-      this.#at[i] = from.#at[places[i]]
-    }
   }
 
   /** Takes `amount` tokens from bucket `index`, or none when it has fewer. */
@@ -33,11 +24,5 @@ export class TokenBuckets {
     }
     this.#tokens[index] = tokens - amount
     return true
-  }
-
-  /** How long until bucket `index` has `amount` tokens, as of the last `take`; Infinity where it never will. */
-  waitMs(index: number, perSecond: number, amount: number): number {
-    const missing = amount - this.#tokens[index]
-    return missing <= 0 ? 0 : Math.ceil((missing / perSecond) * 1000)
   }
 }

@@ -17,6 +17,8 @@ t.test('a neighbourhood has ten times as much, however many networks are in it',
   let taken = 0
   for (let i = 0; i < 5000; i++) if (limit.take(`2001:db8:1:${i}::`, '2001:db8:1::', rate, 1000)) taken++
   t.equal(taken, 1000)
+  for (let i = 0; i < 5000; i++) if (limit.take(`2001:db8:1:f${i}::`, '2001:db8:1::', rate, 1100)) taken++
+  t.equal(taken, 1010, 'and ten times the rate')
   t.ok(limit.take('2001:db8:2:1::', '2001:db8:2::', rate, 1000), 'the next one is not touched')
 })
 
