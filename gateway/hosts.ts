@@ -52,13 +52,15 @@ export class Hosts {
   }
 
   #update(host: Host, settings: HostSettings, now: number): void {
-    const isMoved = host.settings === undefined || !isSameWay(host.settings, settings)
     host.settings = settings
     if (host.isRemoved) {
       host.isRemoved = false
       this.#gateway.deadlines.clear(host.removedAt)
     }
-    if (isMoved) for (const link of host.links.slice()) link.close(code.going_away, 'the way to the host changed', now)
+    // One that was taken away and is named again as it was keeps its link.
+    if (this.isOutdated(host)) {
+      for (const link of host.links.slice()) link.close(code.going_away, 'the way to the host changed', now)
+    }
     if (host.links.length === 0 && host.dialAt.slot === -1) this.dial(host)
   }
 

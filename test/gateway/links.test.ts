@@ -223,8 +223,30 @@ t.test('P3: a removed host is drained, then gone; one that comes back meanwhile 
   t.ok(world.dialled.includes('h3'))
   world.gateway.setHosts([hostSettings('h3')], world.now)
   world.gateway.setHosts([hostSettings('h2'), hostSettings('h3')], world.now)
-  world.pass(1)
+  for (let i = 0; i < 10; i++) {
+    world.pass(2000)
+    writePair(h2.w, linkKind.ping, 0, 0)
+    h2.send()
+  }
   t.equal(h2.carrier.closedWith, undefined)
+  world.client().login('bob').attach({ key: 'another' })
+  t.equal(h2.attaches().length, 1, 'and it gets new actors')
+})
+
+t.test('P3: a host that was removed and is gone is dialled when it is named again, once', async (t) => {
+  const world = new World({ hosts: [hostSettings('h1'), hostSettings('h2')] })
+  world.host('h1')
+  world.host('h2')
+  world.gateway.setHosts([hostSettings('h2')], world.now)
+  world.pass(10_000)
+  t.match(world.event('host_gone'), [{ host: 'h1', reason: 'removed' }])
+  const dials = () => world.dialled.filter((name) => name === 'h1').length
+  const before = dials()
+  for (let i = 0; i < 3; i++) world.gateway.setHosts([hostSettings('h1'), hostSettings('h2')], world.now)
+  t.equal(dials(), before + 1)
+  world.host('h1')
+  world.gateway.setHosts([hostSettings('h1'), hostSettings('h2')], world.now)
+  t.equal(dials(), before + 1, 'one that is linked is not')
 })
 
 t.test('P3: a gone host is remembered while a host never met would be waited for, and then forgotten', async (t) => {

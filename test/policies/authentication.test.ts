@@ -29,6 +29,30 @@ t.test('all labels must be there, each with one of its values, and none is inher
   }
 })
 
+t.test('observed, it counts and lets pass; and its refusal has no hint that another policy left', async (t) => {
+  const labels = { group: ['red'] }
+  const perMinute = { name: 'observed', mode: 'observe', unit: 'messages', perSecond: 1 / 60, burst: 1 } as const
+  const limit = { ...perMinute, per: ['session'], action: 'reject', delayMsMax: 0, banMs: 0, banOf: 'address' } as const
+  for (const mode of ['observe', 'enforce'] as const) {
+    const route = { authentication: { mode, labels, action: 'reject' } as const, rateLimits: [limit] }
+    const { client } = attachedPair(new World({ routes: [{ match: 'arena.*', service: 'arena', policies: route }] }))
+    for (const number of [1, 2]) writeOneway(client.w, 0, number, 0, bytes('x'))
+    client.send()
+    const rejects = client.only(laneKind.reject).map(({ lane }) => [lane!.code, lane!.retryMs])
+    t.same(rejects, mode === 'observe' ? [] : Array(2).fill([code.not_allowed, 0]), mode)
+  }
+})
+
+t.test('T2: whoever has to show a new token is told when to try again', async (t) => {
+  const world = new World(needs())
+  world.logins = (_token, done) => done({ ok: true, user: 'ann', labels: {}, untilWallMs: world.wall + 3000 })
+  const { client } = attachedPair(world)
+  world.pass(4000)
+  writeOneway(client.w, 0, 1, 0, bytes('x'))
+  client.send()
+  t.match(client.only(laneKind.reject)[0].lane, { code: code.auth_required, retryMs: 1000 })
+})
+
 t.test(
   'T2: authority that has run out is asked for on this route, and a new token of the user brings it back',
   async (t) => {

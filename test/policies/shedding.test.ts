@@ -48,6 +48,33 @@ t.test('one late sample is no overload, several are', async (t) => {
   t.ok(pressure.level > 0)
 })
 
+t.test('the delay of the loop is smoothed, and one sample counts for at most twice the threshold', async (t) => {
+  const after = (...delays: number[]): number => {
+    const pressure = new Pressure(settings)
+    for (const [i, eventLoopDelayMs] of delays.entries()) pressure.sample({ ...calm, eventLoopDelayMs }, i * 100)
+    return pressure.level
+  }
+  // Each sample moves it by three tenths of the way: 60, 102 for 200; 72, 80, 86 for 100 from 60.
+  t.same([after(200), after(200, 200), after(1e9, 199), after(1e9, 100, 100, 100)], [0, 1, 1, 0])
+  t.equal(after(101, 101, 101, 101, 101), 0, 'it takes longer for what is just above')
+  t.equal(after(...Array(20).fill(101)) > 0, true)
+})
+
+t.test('other thresholds hold from the next sample on, and without any it is calm at once', async (t) => {
+  const pressure = new Pressure(settings)
+  const strained = { ...calm, memoryShare: 0.85 }
+  pressure.sample(strained, 0)
+  t.equal(pressure.level, 0)
+  pressure.configure({ ...settings, memoryShare: 0.8 })
+  t.ok(pressure.sample(strained, 100))
+  pressure.configure({ ...settings, memoryShare: 0.84 })
+  t.equal(pressure.level, 1, 'a reload makes it no calmer than it is')
+  pressure.configure(undefined)
+  t.equal(pressure.level, 0)
+  t.notOk(pressure.sample({ ...strained, memoryShare: 1 }, 200))
+  t.equal(pressure.level, 0)
+})
+
 t.test('the lowest priority goes first, critical never, and what has begun goes on', async (t) => {
   const route = (match: string, priority?: 'low' | 'high' | 'critical') => ({
     match,
@@ -71,7 +98,11 @@ t.test('the lowest priority goes first, critical never, and what has begun goes 
     for (let route = 0; route < 4; route++) writeOneway(client.w, 0, ++number, route, bytes('x'))
     client.send()
     const rejects = client.only(laneKind.reject)
-    t.ok(rejects.every(({ lane }) => lane!.code === code.overloaded && lane!.retryMs > 0))
+    const retryMs = 1000 * world.gateway.policing.pressure.level
+    t.ok(
+      rejects.every(({ lane }) => lane!.code === code.overloaded && lane!.retryMs === retryMs),
+      'later, the worse it is',
+    )
     return rejects.map(({ lane }) => lane!.number - number + 3)
   }
   const strain = () => world.gateway.strained(0, 0.99, world.now)
