@@ -284,7 +284,7 @@ export class Kcp {
       ts = acks.pairs[2 * i + 1]
       this.#writer.control(command.ack, sn, ts)
     }
-    acks.count = 0
+    acks.clear()
     if (this.#transmitter.probe(clock)) this.#writer.control(command.ask, sn, ts)
     if (this.#reader.isTelling) this.#writer.control(command.tell, sn, ts)
     this.#reader.isTelling = false

@@ -38,7 +38,8 @@ export const OPENED_AT = 1
 const openedContent = new ViewCache(opened, OPENED_AT)
 
 export class SecureDatagramConnection {
-  readonly established: Established
+  /** What the handshake came to; the keys are those of `seal` and `receive` now. */
+  readonly established: Omit<Established, 'send' | 'receive'>
   /** Whoever drives it, for whom it is not looked up. */
   owner: object | undefined = undefined
   readonly #route: DatagramRoute
@@ -49,7 +50,8 @@ export class SecureDatagramConnection {
   #isClosed = false
 
   constructor(crypto: CryptoProvider, established: Established, route: DatagramRoute, datagramsPerKey?: number) {
-    this.established = established
+    const { binding, code: told, extra, ticket, peer } = established
+    this.established = { binding, code: told, extra, ticket, peer }
     this.#route = route
     this.#sealer = new DatagramSealer(crypto.aead, established.send.key, datagramsPerKey)
     this.#opener = new DatagramOpener(crypto.aead, established.receive.key, datagramsPerKey)

@@ -5,14 +5,7 @@
 //   INIT    length -> mac -> cookie (else COOKIE) -> seen before? -> room -> admit -> Noise -> a connection in a slot
 //   SEALED  length -> id -> slot -> replay window -> AEAD -> path -> content
 //                        \-> nobody's: could the id be the cluster's? -> admit -> RESET
-import {
-  CONNECTION_ID_BYTES,
-  type ConnectionIdCipher,
-  GATEWAY_MAX,
-  SERIALS,
-  SLOT_MAX,
-  WORKER_MAX,
-} from './connection-id.ts'
+import { type ConnectionIdCipher, GATEWAY_MAX, SERIALS, SLOT_MAX, WORKER_MAX } from './connection-id.ts'
 import { CookieJar } from './cookie-jar.ts'
 import { PUBLIC_KEY_BYTES } from './crypto.ts'
 import {
@@ -249,14 +242,9 @@ export class DatagramServer {
     if (!read.ok) return refused(read.why)
     const index = this.#free.pop() ?? this.#slots.length
     const slot = (this.#slots[index] ??= emptySlot(random))
-    const credential = this.#issue(index, slot)
+    const credential = this.#issue(index, slot, 0)
     const answer = read.first.answer(random(32), credential)
-    const paths = new GatewayPaths(
-      address,
-      credential.slice(0, CONNECTION_ID_BYTES),
-      () => this.#issue(index, slot),
-      random,
-    )
+    const paths = new GatewayPaths(address, credential, (n) => this.#issue(index, slot, n), random)
     const connection = new SecureDatagramConnection(responder.crypto, answer.established, paths)
     slot.connection = connection
     const response = writeResponse(init.echo, answer.kind, answer.message)
@@ -281,10 +269,11 @@ export class DatagramServer {
     this.#shaken = new Map()
   }
 
-  #issue(index: number, slot: Slot): Uint8Array {
+  /** Of the connection in the slot, the id with this number; the newest cipher's, also of one that was issued before. */
+  #issue(index: number, slot: Slot, n: number): Uint8Array {
     const { gateway, worker } = this.#options
-    const serial = slot.nextSerial
-    slot.nextSerial = (serial + 1) % SERIALS
+    const serial = (slot.firstSerial + n) % SERIALS
+    if (!isIssued(slot, serial)) slot.nextSerial = (serial + 1) % SERIALS
     return this.#idCiphers[0].issue(gateway, worker, index, serial)
   }
 }

@@ -23,8 +23,8 @@ export const IDS_MAX = 1024
 const CHALLENGE_BYTES = SEALED_OVERHEAD_BYTES + TOKEN_BYTES
 const OUT_MAX = 8
 
-/** The next connection id of a connection's slot, with its token. */
-export type IdIssuer = () => Uint8Array
+/** The connection id with this number of a connection, with its token; they are counted from 0. */
+export type IdIssuer = (n: number) => Uint8Array
 export type RandomBytes = (length: number) => Uint8Array
 
 type Path = {
@@ -42,14 +42,14 @@ export class GatewayPaths implements DatagramRoute {
   readonly #issue: IdIssuer
   #active: Path
   #candidate: Path | undefined
-  /** Ids with their tokens. */
-  #spares: Uint8Array[] = []
+  /** The last 32 ids issued, one bit each, the newest lowest: set where it is a spare. Most sessions never take another. */
+  #spares = 0
   #issued = 1
   #out: ControlDatagram[] = []
   /** How often the client has changed its address. */
   moves = 0
 
-  /** `address` was validated by a cookie; `id` is the first one issued. */
+  /** `address` was validated by a cookie; `id` is the first one issued, perhaps with its token behind it. */
   constructor(address: string, id: Uint8Array, issue: IdIssuer, random: RandomBytes) {
     this.#random = random
     this.#issue = issue
@@ -145,16 +145,28 @@ export class GatewayPaths implements DatagramRoute {
   #takeId(path: Path, bytes: Uint8Array, at: number): void {
     if (isIdAt(bytes, at, path.id)) return
     path.id = copyOf(bytes, at, at + CONNECTION_ID_BYTES)
-    this.#spares = this.#spares.filter((spare) => !isIdAt(spare, 0, path.id))
+    for (let spares = this.#spares; spares !== 0; spares &= spares - 1) {
+      const bit = spares & -spares
+      if (isIdAt(this.#issue(this.#numberOf(bit)), 0, path.id)) this.#spares &= ~bit
+    }
+  }
+
+  #numberOf(bit: number): number {
+    return this.#issued - 1 - (31 - Math.clz32(bit))
   }
 
   /** All spares again, topped up: one that was lost on the way is thereby repeated. */
   #supply(): void {
-    while (this.#spares.length < SPARE_IDS && this.#issued < IDS_MAX) {
-      this.#spares.push(this.#issue())
+    while (bitCount(this.#spares) < SPARE_IDS && this.#issued < IDS_MAX) {
+      // One that was left over while 31 others were taken is not repeated any more; it goes on being good.
+      this.#spares = (this.#spares << 1) | 1
       this.#issued++
     }
-    this.#send(this.#active, sealedKind.newConnectionIds, concat(...this.#spares))
+    const ids: Uint8Array[] = []
+    for (let spares = this.#spares; spares !== 0; spares &= spares - 1) {
+      ids.unshift(this.#issue(this.#numberOf(spares & -spares)))
+    }
+    this.#send(this.#active, sealedKind.newConnectionIds, concat(...ids))
   }
 
   #send(path: Path, kind: number, content: Uint8Array): void {
@@ -167,6 +179,12 @@ function pathOf(address: string, id: Uint8Array): Path {
 }
 
 const NOBODY = pathOf('', NO_BYTES)
+
+function bitCount(bits: number): number {
+  let count = 0
+  for (let rest = bits; rest !== 0; rest &= rest - 1) count++
+  return count
+}
 
 function isIdAt(bytes: Uint8Array, at: number, id: Uint8Array): boolean {
   for (let i = 0; i < CONNECTION_ID_BYTES; i++) if (bytes[at + i] !== id[i]) return false

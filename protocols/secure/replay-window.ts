@@ -1,6 +1,7 @@
 // Which counters of datagrams were seen before: a ring of bits that a growing counter slides over (RFC 6479; docs/spec/
 // datagram.md, section 6). Two steps, so that a forged datagram moves nothing: `check` before the datagram is opened,
-// `accept` after. 1 KiB a direction, no allocation, no shifting.
+// `accept` after. No shifting; 1 KiB of bits, and until as many counters have come so many that they hold them all: most of
+// the sessions that say little never get there.
 //
 //   bits      |  word  |  word  |  word  | ...   256 words of 32; one is always being entered, so 255 x 32 = 8,160 of
 //   window    |<------- 8,128 counters ------->|   them hold at any time; the window is the 8,128 of WireGuard
@@ -10,11 +11,15 @@ const WORD_BITS = 32
 const WORD_SHIFT = 5
 const INT32_MAX = 0x7fffffff
 const WORDS = 256
+const FIRST_WORDS = 8
+const GROWTH = 4
+const NO_WORDS = new Uint32Array(0)
 /** Counters further behind the highest than this are refused ([DGM-6.1]). */
 export const REPLAY_WINDOW = 8128
 
 export class ReplayWindow {
-  readonly #bits = new Uint32Array(WORDS)
+  /** A power of two of words. Below WORDS no row has come round yet: the row is the place. */
+  #bits = NO_WORDS
   #highest = -1
   /** The row of the highest, and its word, which is not in `bits` yet: nearly everything comes there. */
   #row = -1
@@ -31,7 +36,7 @@ export class ReplayWindow {
     if (counter > this.#highest) return true
     if (this.#highest - counter > REPLAY_WINDOW) return false
     const row = rowOf(counter)
-    return ((row === this.#row ? this.#word : this.#bits[row % WORDS]) & bitOf(counter)) === 0
+    return ((row === this.#row ? this.#word : this.#bits[row & (this.#bits.length - 1)]) & bitOf(counter)) === 0
   }
 
   /** Marks a counter that `check` let pass and whose datagram was authentic; true when it is the highest so far. */
@@ -43,17 +48,29 @@ export class ReplayWindow {
       this.#highest = counter
     }
     if (row === this.#row) this.#word |= bitOf(counter)
-    else this.#bits[row % WORDS] |= bitOf(counter)
+    else this.#bits[row & (this.#bits.length - 1)] |= bitOf(counter)
     return isHighest
   }
 
   #enter(row: number): void {
     const from = this.#row
-    if (from >= 0) this.#bits[from % WORDS] = this.#word
-    const steps = Math.min(row - from, WORDS)
-    for (let i = 1; i <= steps; i++) this.#bits[(from + i) % WORDS] = 0
+    if (row > 0 && row >= this.#bits.length && this.#bits.length < WORDS) this.#grow(row)
+    const bits = this.#bits
+    const mask = bits.length - 1
+    if (from >= 0 && mask >= 0) bits[from & mask] = this.#word
+    const steps = Math.min(row - from, bits.length)
+    for (let i = 1; i <= steps; i++) bits[(from + i) & mask] = 0
     this.#row = row
     this.#word = 0
+  }
+
+  /** Room for this row, and for those to come. */
+  #grow(row: number): void {
+    let words = Math.max(FIRST_WORDS, this.#bits.length)
+    while (words < WORDS && words <= row) words *= GROWTH
+    const grown = new Uint32Array(Math.min(words, WORDS))
+    grown.set(this.#bits)
+    this.#bits = grown
   }
 }
 
