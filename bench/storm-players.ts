@@ -41,7 +41,7 @@ export class StormPlayers {
   async quiet(): Promise<StormState> {
     await this.ask({ kind: 'quiet' })
     const ask = (message: ToStorm) => this.ask(message)
-    return until(ask, ({ lost }) => lost <= 0, QUIET_MS).catch(() => ask({ kind: 'state' }))
+    return until(ask, isQuiet, QUIET_MS).catch(() => ask({ kind: 'state' }))
   }
 
   end(): Promise<void> {
@@ -72,12 +72,22 @@ export function roundBetween(
   }
 }
 
-/** What was promised and not kept. */
+/** Whether of all that was sent it is known what has become of it. */
+export const isQuiet = ({ lost, pending }: StormState): boolean => lost <= 0 && pending === 0
+
+/** What was promised and not kept. A refusal is told, and so is what a reset leaves unknown: neither is lost. */
 export function violationsOf(state: StormState): string[] {
-  return (['lost', 'doubled', 'reordered', 'resets'] as const)
+  const counts = (['lost', 'pending', 'doubled', 'reordered', 'resets'] as const)
     .filter((what) => state[what] !== 0)
     .map((what) => `${state[what]} ${what}`)
+  return [...counts, ...Object.entries(state.away).map(([how, count]) => `${count} away: ${how}`)]
 }
+
+/** Of what was refused, by codes: for people. */
+export const refusalsOf = ({ refused }: StormState): string =>
+  Object.entries(refused)
+    .map(([name, count]) => `${count} ${name}`)
+    .join(', ')
 
 export async function until(
   ask: (message: ToStorm) => Promise<StormState>,

@@ -1,5 +1,6 @@
 // The players of storm and reload, with the client SDK: each sends numbered messages at its rate, hears them again, and notes when
-// its channel was attached last. Numbers tell what was lost, doubled or out of order.
+// its channel was attached last. Numbers tell what was doubled or out of order. What is not heard is told apart: refused by
+// a code, of unknown outcome since its channel was reset or ended, pending in the client's own window, or lost.
 import { bytes, type Channel, type Client, connect } from '../../sdk/client/index.ts'
 import { monotonicUs } from '../clock.ts'
 import { Histogram, type HistogramCounts } from '../histogram.ts'
@@ -13,7 +14,16 @@ export type StormState = {
   attachedAtUs: number[]
   sent: number
   heard: number
+  /** By the name of the code: told by `refused`, they have not run. */
+  refused: Record<string, number>
+  /** Told by `reset` and `ended`. */
+  unknown: number
+  /** Kept by the clients: not settled by the host yet. */
+  pending: number
+  /** Settled, so that an answer was made, which was not heard. */
   lost: number
+  /** Of those whose channels are not attached, how many are how, and why. */
+  away: Record<string, number>
   doubled: number
   reordered: number
   resets: number
@@ -28,6 +38,7 @@ const TICK_MS = 20
 const NUMBER_BYTES = 4
 const latencies = new Histogram()
 const players: Player[] = []
+const refused: Record<string, number> = {}
 let rate = 0
 let payloadBytes = 0
 let timer: NodeJS.Timeout | undefined
@@ -36,9 +47,12 @@ class Player {
   attachedAtUs = 0
   sent = 0
   heard = 0
+  refused = 0
   doubled = 0
   reordered = 0
   resets = 0
+  unknown = 0
+  why = ''
   readonly client: Client
   readonly #seen: Set<number> = new Set()
   readonly #channel: Channel
@@ -55,13 +69,36 @@ class Player {
     channel.on('attached', () => {
       this.attachedAtUs = monotonicUs()
     })
-    channel.on('detached', () => {
+    channel.on('detached', ({ name }) => {
       this.attachedAtUs = 0
+      this.why = name
     })
-    channel.on('reset', () => {
+    channel.on('refused', ({ name }) => {
+      refused[name] = (refused[name] ?? 0) + 1
+      this.refused++
+    })
+    channel.on('reset', ({ unknown }) => {
       this.resets++
+      this.unknown += unknown.length
+    })
+    channel.on('ended', ({ name, unknown }) => {
+      this.attachedAtUs = 0
+      this.why = name
+      this.unknown += unknown.length
+    })
+    this.client.on('disconnected', ({ name, text }) => {
+      this.why = name || text
     })
     channel.start()
+  }
+
+  get pending(): number {
+    return this.#channel.unacked
+  }
+
+  /** Nothing for one that is attached. */
+  get away(): string {
+    return this.attachedAtUs > 0 ? '' : `channel ${this.#channel.state}, client ${this.client.state}: ${this.why}`
   }
 
   tick(elapsedMs: number): void {
@@ -104,12 +141,19 @@ function begin(): void {
 function state(): StormState {
   const sum = (figure: (player: Player) => number) => players.reduce((total, player) => total + figure(player), 0)
   const { user, system } = process.cpuUsage()
+  const pending = sum((player) => player.pending)
+  const away: Record<string, number> = {}
+  for (const player of players) if (player.away !== '') away[player.away] = (away[player.away] ?? 0) + 1
   return {
     clients: players.length,
     attachedAtUs: players.map(({ attachedAtUs }) => attachedAtUs),
     sent: sum(({ sent }) => sent),
     heard: sum(({ heard }) => heard),
-    lost: sum(({ sent, heard }) => sent - heard),
+    refused,
+    unknown: sum(({ unknown }) => unknown),
+    pending,
+    lost: sum(({ sent, heard, refused, unknown }) => sent - heard - refused - unknown) - pending,
+    away,
     doubled: sum(({ doubled }) => doubled),
     reordered: sum(({ reordered }) => reordered),
     resets: sum(({ resets }) => resets),

@@ -12,7 +12,7 @@ import type { StormState, ToStorm } from '../processes/storm-clients.ts'
 import { usageOf } from '../process-usage.ts'
 import type { Round } from '../report.ts'
 import { type Outcome, type Scenario, type Stage, startEchoHost, startGateway } from '../stage.ts'
-import { until, violationsOf, wait } from '../storm-players.ts'
+import { isQuiet, until, violationsOf, wait } from '../storm-players.ts'
 
 /** What the keys of the abusers' actors begin with. */
 const COUNTED = 'abuser-'
@@ -96,7 +96,7 @@ export const abuse: Scenario = async (stage, options): Promise<Outcome> => {
     )
   }
   await ask({ kind: 'quiet' })
-  const state = await until(ask, ({ lost }) => lost <= 0, 60_000).catch(() => ask({ kind: 'state' }))
+  const state = await until(ask, isQuiet, 60_000).catch(() => ask({ kind: 'state' }))
   return { rounds: { skewer: rounds }, violations: [...violations, ...violationsOf(state)] }
 }
 

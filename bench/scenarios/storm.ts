@@ -11,7 +11,7 @@ import type { StormState } from '../processes/storm-clients.ts'
 import { usageOf } from '../process-usage.ts'
 import type { Round } from '../report.ts'
 import { type Outcome, type Scenario, type Stage, startEchoHost, startGateway } from '../stage.ts'
-import { roundBetween, StormPlayers, violationsOf, wait } from '../storm-players.ts'
+import { refusalsOf, roundBetween, StormPlayers, violationsOf, wait } from '../storm-players.ts'
 
 const FIRST_US = 1_000_000
 
@@ -23,6 +23,8 @@ export const storm: Scenario = async (stage, options): Promise<Outcome> => {
     const { backMaxMs, reattachMaxMs } = round.figures!
     const when = backMaxMs === undefined ? '' : `, ${backMaxMs.toFixed(0)} ms after it listened again`
     stage.say(`round ${i + 1}: all attached again ${reattachMaxMs.toFixed(0)} ms after the kill${when}`)
+    const refusals = refusalsOf(state)
+    if (refusals !== '') stage.say(`round ${i + 1}: refused, and told so: ${refusals}`)
     violations.push(...violationsOf(state).map((what) => `round ${i + 1}: ${what}`))
     rounds.push(round)
   }
@@ -112,4 +114,16 @@ function reattachFigures({ attachedAtUs }: StormState, killedAtUs: number): Reco
   }
 }
 
-const kept = ({ lost, doubled, reordered }: StormState): Record<string, number> => ({ lost, doubled, reordered })
+function kept({
+  sent,
+  heard,
+  refused,
+  unknown,
+  pending,
+  lost,
+  doubled,
+  reordered,
+}: StormState): Record<string, number> {
+  const refusals = Object.values(refused).reduce((sum, count) => sum + count, 0)
+  return { sent, heard, refused: refusals, unknown, pending, lost, doubled, reordered }
+}
