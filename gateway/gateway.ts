@@ -162,9 +162,12 @@ export class Gateway {
     this.flow.afterFlush()
   }
 
-  /** How strained the process is, told a few times a second; with what waits on the links it may shed messages. */
-  strained(eventLoopDelayMs: number, memoryShare: number, now: number): void {
-    let queueAgeMs = 0
+  /**
+   * How strained the process is, told a few times a second; with what waits on the links it may shed messages.
+   * `readWaitMs`: how long what was read has waited to be taken.
+   */
+  strained(eventLoopDelayMs: number, memoryShare: number, readWaitMs: number, now: number): void {
+    let queueAgeMs = readWaitMs
     for (const link of this.links) queueAgeMs = Math.max(queueAgeMs, link.queueAge.sample(now))
     const { pressure } = this.policing
     if (!pressure.sample({ eventLoopDelayMs, memoryShare, queueAgeMs }, now)) return

@@ -11,6 +11,7 @@ import type { ListenerPlaces } from './listener-places.ts'
 import { Networks } from './networks.ts'
 import { greetProxy } from './proxy-greeting.ts'
 import { note, notesOf } from './socket-notes.ts'
+import { newcomerShare, type Waiting } from './turn-share.ts'
 
 const BACKLOG = 4096
 const KEEP_ALIVE_MS = 60_000
@@ -108,11 +109,22 @@ export class Acceptor {
     this.#options.home.budget.release()
   }
 
+  /** It has its place; what else is to be done for it may have to wait for the next turn. */
   #arrived(socket: net.Socket): void {
+    if (!this.#take()) socket.destroy()
+    else if (this.#options.pauseOnConnect && newcomerShare.isSpent())
+      newcomerShare.wait(new Newcomer(socket, this.#meets))
+    else this.#meet(socket)
+  }
+
+  readonly #meets = (socket: net.Socket): void => {
+    if (socket.destroyed) this.#release()
+    else this.#meet(socket)
+  }
+
+  #meet(socket: net.Socket): void {
     const { home } = this.#options
-    if (!this.#take()) {
-      socket.destroy()
-    } else if (this.#proxies?.has(addressOf(socket))) {
+    if (this.#proxies?.has(addressOf(socket))) {
       socket.once('close', this.#release)
       greetProxy(socket, home.handshakeMs, home.budget.counters, () => {
         socket.off('close', this.#release)
@@ -163,6 +175,22 @@ export class Acceptor {
   /** Stops accepting; open connections stay. */
   stop(): void {
     this.#server.close()
+  }
+}
+
+/** Accepted, not read yet. */
+class Newcomer implements Waiting {
+  waitsSince = 0
+  readonly #socket: net.Socket
+  readonly #meet: (socket: net.Socket) => void
+
+  constructor(socket: net.Socket, meet: (socket: net.Socket) => void) {
+    this.#socket = socket
+    this.#meet = meet
+  }
+
+  turnCame(): void {
+    this.#meet(this.#socket)
   }
 }
 

@@ -1,13 +1,15 @@
 // How strained the process is, ten times a second: how late its own timer comes, and its memory against what it may have
 // (of the machine, of its container, and of V8). Told to the core, which adds what waits on its links and sheds
-// (policies/shedding.ts).
+// (policies/shedding.ts). Where reads wait for later turns (turn-share.ts) timers come on time all the same: how long they
+// have waited is told as well, and counts as the age of what waits for a host.
 import os from 'node:os'
 import { getHeapStatistics } from 'node:v8'
+import { clientShare, linkShare } from './turn-share.ts'
 
 const SAMPLE_MS = 100
 
 /** What is told. */
-export type Strain = { eventLoopDelayMs: number; memoryShare: number }
+export type Strain = { eventLoopDelayMs: number; memoryShare: number; readWaitMs: number }
 
 export class PressureSampler {
   readonly #tell: (strain: Strain, now: number) => void
@@ -51,6 +53,7 @@ export class PressureSampler {
     this.#dueAt = now + SAMPLE_MS
     const { used_heap_size: heapUsed } = getHeapStatistics()
     const memoryShare = Math.max(this.#residentBytes() / this.#memoryBytes, heapUsed / this.#heapBytes)
-    this.#tell({ eventLoopDelayMs, memoryShare }, now)
+    const readWaitMs = Math.max(clientShare.waitedMs(now), linkShare.waitedMs(now))
+    this.#tell({ eventLoopDelayMs, memoryShare, readWaitMs }, now)
   }
 }

@@ -164,7 +164,8 @@ class GatewayProcess implements RunningGateway {
     })
     this.#loop = new Loop(settings.times.linkFlushDelayMs)
     this.#pressure = new PressureSampler(
-      ({ eventLoopDelayMs, memoryShare }, now) => this.gateway.strained(eventLoopDelayMs, memoryShare, now),
+      ({ eventLoopDelayMs, memoryShare, readWaitMs }, now) =>
+        this.gateway.strained(eventLoopDelayMs, memoryShare, readWaitMs, now),
       monotonicNow,
     )
     this.#bans = new KeptBans(settings.stateDir, (what, error) => this.#logFile.log.warn({ err: error }, what))

@@ -16,6 +16,8 @@ import {
   readShared,
   type SocketSink,
 } from './onread-socket.ts'
+import { type PortionReader, Portions } from './portions.ts'
+import { clientShare, linkShare } from './turn-share.ts'
 import type { WriteSlab } from './write-slab.ts'
 
 /** A carrier that was ended is given this long to send what is queued. */
@@ -67,7 +69,7 @@ export class OpenCarriers {
  */
 export type Reading = 'accepted' | 'dialled' | 'kept' | 'events'
 
-export class StreamCarrier implements Carrier, SocketSink {
+export class StreamCarrier implements Carrier, SocketSink, PortionReader {
   readonly transport: string
   readonly address: string
   readonly binding: Uint8Array = NO_BINDING
@@ -76,6 +78,7 @@ export class StreamCarrier implements Carrier, SocketSink {
   readonly #socket: ByteSocket
   readonly #isAccelerated: boolean
   readonly #released: (() => void) | undefined
+  readonly #portions: Portions
   #events: CarrierEvents | undefined
   #isOpen = true
 
@@ -97,6 +100,8 @@ export class StreamCarrier implements Carrier, SocketSink {
     const read = reading === 'accepted' ? readShared : reading === 'events' ? readByEvents : listen
     this.#socket = accelerated ?? read(socket, this)
     this.#isAccelerated = accelerated !== undefined
+    const isClient = reading === 'accepted' || reading === 'events'
+    this.#portions = new Portions(isClient ? clientShare : linkShare, this)
   }
 
   /** Says whom the events are for; to be called in the turn that made the carrier. */
@@ -115,11 +120,23 @@ export class StreamCarrier implements Carrier, SocketSink {
     return this.#socket.writableLength
   }
 
+  get isOpen(): boolean {
+    return this.#isOpen
+  }
+
   pause(): void {
-    hold(this.#socket)
+    this.#portions.hold()
   }
 
   resume(): void {
+    this.#portions.goOn()
+  }
+
+  stopReading(): void {
+    hold(this.#socket)
+  }
+
+  goOnReading(): void {
     goOn(this.#socket)
   }
 
@@ -135,6 +152,10 @@ export class StreamCarrier implements Carrier, SocketSink {
   }
 
   read(lent: Uint8Array): void {
+    if (this.#isOpen) this.#portions.read(lent)
+  }
+
+  take(lent: Uint8Array): void {
     if (!this.#isOpen) return
     this.#events!.receive(lent, this.#home.now())
     this.#home.poke()

@@ -4,14 +4,16 @@ import type net from 'node:net'
 import { webSocketCloseCode } from '../../protocols/codes.ts'
 import type { Carrier, CarrierEvents } from '../seams.ts'
 import { accelerate, type ByteSocket, goOn, hold, readByEvents, readShared, type SocketSink } from './onread-socket.ts'
+import { type PortionReader, Portions } from './portions.ts'
 import { type CarrierHome, endSoon } from './stream-carrier.ts'
+import { clientShare } from './turn-share.ts'
 import { frameHeadSize, opcode, WebSocketReader, type WebSocketSink, writeFrameHead } from './websocket-frames.ts'
 
 const NO_BINDING = new Uint8Array(0)
 const CLOSE_TEXT_BYTES_MAX = 123
 const encoder = new TextEncoder()
 
-export class WebSocketCarrier implements Carrier, SocketSink, WebSocketSink {
+export class WebSocketCarrier implements Carrier, SocketSink, PortionReader, WebSocketSink {
   readonly transport: string
   readonly address: string
   readonly binding: Uint8Array = NO_BINDING
@@ -19,6 +21,7 @@ export class WebSocketCarrier implements Carrier, SocketSink, WebSocketSink {
   readonly #socket: ByteSocket
   readonly #released: (() => void) | undefined
   readonly #reader = new WebSocketReader()
+  readonly #portions = new Portions(clientShare, this)
   #events: CarrierEvents | undefined
   #isOpen = true
 
@@ -53,11 +56,23 @@ export class WebSocketCarrier implements Carrier, SocketSink, WebSocketSink {
     return this.#socket.writableLength
   }
 
+  get isOpen(): boolean {
+    return this.#isOpen
+  }
+
   pause(): void {
-    hold(this.#socket)
+    this.#portions.hold()
   }
 
   resume(): void {
+    this.#portions.goOn()
+  }
+
+  stopReading(): void {
+    hold(this.#socket)
+  }
+
+  goOnReading(): void {
     goOn(this.#socket)
   }
 
@@ -71,6 +86,10 @@ export class WebSocketCarrier implements Carrier, SocketSink, WebSocketSink {
   }
 
   read(lent: Uint8Array): void {
+    if (this.#isOpen) this.#portions.read(lent)
+  }
+
+  take(lent: Uint8Array): void {
     if (this.#isOpen) this.#reader.receive(lent, this)
   }
 

@@ -105,7 +105,7 @@ t.test('the lowest priority goes first, critical never, and what has begun goes 
     )
     return rejects.map(({ lane }) => lane!.number - number + 3)
   }
-  const strain = () => world.gateway.strained(0, 0.99, world.now)
+  const strain = () => world.gateway.strained(0, 0.99, 0, world.now)
   t.same(shed(), [])
   strain()
   t.same(shed(), [0])
@@ -131,10 +131,22 @@ t.test('the lowest priority goes first, critical never, and what has begun goes 
   t.ok(handle >= 0)
 })
 
+t.test('what was read and waits for its turn is as old as what waits for a host', async (t) => {
+  const world = new World({ policies: { shedding: settings, priority: 'low' } })
+  const { client } = attachedPair(world)
+  world.gateway.strained(0, 0, settings.queueAgeMs, world.now)
+  t.same(world.event('shedding'), [])
+  world.gateway.strained(0, 0, settings.queueAgeMs + 1, world.now)
+  writeOneway(client.w, 0, 1, 0, bytes('x'))
+  client.send()
+  t.equal(client.only(laneKind.reject)[0].lane!.code, code.overloaded)
+  t.equal(world.event('shedding').length, 1)
+})
+
 t.test('observed, it counts and refuses nothing', async (t) => {
   const world = new World({ policies: { shedding: { ...settings, mode: 'observe' }, priority: 'low' } })
   const { client } = attachedPair(world)
-  for (let i = 0; i < 3; i++) world.gateway.strained(0, 0.99, world.now)
+  for (let i = 0; i < 3; i++) world.gateway.strained(0, 0.99, 0, world.now)
   writeOneway(client.w, 0, 1, 0, bytes('x'))
   client.send()
   t.same(client.only(laneKind.reject), [])
@@ -175,8 +187,8 @@ t.test('the page, running', async (t) => {
   const ann = await book.player('ann')
   t.same(await ann.calls('arena.say', ['x']), ['ok'])
   const { gateway } = book.running
-  gateway.strained(0, 0.86, performance.now())
-  gateway.strained(0, 0.86, performance.now())
+  gateway.strained(0, 0.86, 0, performance.now())
+  gateway.strained(0, 0.86, 0, performance.now())
   const [said, moved, bought] = await Promise.all([
     ann.calls('arena.say', ['x']),
     ann.calls('arena.move', ['x']),

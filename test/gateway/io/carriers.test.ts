@@ -201,3 +201,42 @@ t.test('a client that stops reading is closed as slow, on both transports, and o
   }
   t.equal(running.gateway.counters.closedByCode[code.slow], 2)
 })
+
+t.test(
+  'of fifty clients whose reads are slow to take, a turn takes as many as it has time for, and loses none',
+  async (t) => {
+    const WORK_MS = 2
+    const CLIENTS = 50
+    const home = {
+      now: () => 0,
+      poke() {},
+      counters: new IoCounters(),
+      carriers: new OpenCarriers(),
+      clientSlab: clientSlab(),
+    }
+    let [inTurn, most, taken] = [0, 0, 0]
+    const receive = (): void => {
+      if (inTurn++ === 0) setImmediate(() => (inTurn = 0))
+      const until = performance.now() + WORK_MS
+      while (performance.now() < until);
+      most = Math.max(most, inTurn)
+      taken++
+    }
+    const carriers: StreamCarrier[] = []
+    const server = net.createServer({ pauseOnConnect: true }, (socket) => {
+      const carrier = new StreamCarrier(home, 'tcp', socket, 'accepted', home.clientSlab, undefined)
+      carrier.start({ receive, drained() {}, closed() {} })
+      carriers.push(carrier)
+    })
+    t.teardown(() => server.close())
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = server.address() as net.AddressInfo
+    const sockets = Array.from({ length: CLIENTS }, () => net.connect(port, '127.0.0.1'))
+    t.teardown(() => sockets.forEach((socket) => void socket.destroy()))
+    await eventually(() => carriers.length === CLIENTS, 'all of them')
+    for (const socket of sockets) socket.write('x')
+    await eventually(() => taken === CLIENTS, 'all that was sent')
+    // The clock is asked once in eight reads; those that had to wait and those that come then may share a turn.
+    t.ok(most <= 24, `${most} in a turn`)
+  },
+)
