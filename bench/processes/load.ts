@@ -9,6 +9,7 @@ import { GameClient } from '../load/game-client.ts'
 import { dialectOf } from '../load/game-dialects.ts'
 import { HttpClient } from '../load/http-client.ts'
 import { LaneClient, TICK_MS } from '../load/lane-client.ts'
+import { Metronome } from '../load/metronome.ts'
 import { Pace } from '../load/pace.ts'
 import { RawClient } from '../load/raw-client.ts'
 import { addressOfPlayer, kcpOpener } from '../load/kcp-stream.ts'
@@ -69,7 +70,6 @@ export type ToLoad =
   | { kind: 'measure'; warmupMs: number; forMs: number; pids: Record<string, number> }
 
 const OPENING_MAX = 64
-const PACE_MS = 1
 
 const latencies = new Histogram()
 const clients: LoadClient[] = []
@@ -160,10 +160,14 @@ async function connect(given: LoadPlan): Promise<object> {
 }
 
 async function measure({ warmupMs, forMs, pids }: Extract<ToLoad, { kind: 'measure' }>): Promise<Measured> {
+  let metronome: Metronome | undefined
   if (plan?.sends) {
+    if (plan.rate > 0) {
+      metronome = new Metronome(plan.rate, () => pace?.tick())
+      await metronome.begun()
+    }
     pace = new Pace(clients, plan.depth, plan.rate)
     pace.begin()
-    if (plan.rate > 0) setInterval(() => pace?.tick(), PACE_MS)
   }
   await wait(warmupMs)
   const all = { ...pids, generator: process.pid }
@@ -185,6 +189,7 @@ async function measure({ warmupMs, forMs, pids }: Extract<ToLoad, { kind: 'measu
   const after = Object.entries(usages(all))
   const used = Object.fromEntries(after.map(([name, usage]) => [name, usedSince(before[name], usage)]))
   pace = undefined
+  await metronome?.end()
   const resent = total(({ resent }) => resent) - resentBefore
   const leftOut = total(({ leftOut }) => leftOut) - leftOutBefore
   return { messages, elapsedUs, latencies: latencies.counts(), samples, resent, leftOut, closed, used }
