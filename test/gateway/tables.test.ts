@@ -2,7 +2,9 @@
 import t from 'tap'
 import { hashName, placementScore } from '../../gateway/placement.ts'
 import { RouteTable } from '../../gateway/route-table.ts'
+import { channelName } from '../../gateway/session.ts'
 import { sessionName } from '../../gateway/tickets.ts'
+import { host, World } from './world.ts'
 
 t.test('the first route that matches wins, in the order of the file', async (t) => {
   const table = new RouteTable([
@@ -64,6 +66,31 @@ t.test('P2: placement is even, follows weights, and moves only the share of a ho
   t.ok(Math.abs(moved.length / keys.length - 0.2) < 0.03, `${moved.length}`)
   t.ok(moved.every((key) => place([...three, ['h4', 1]], key) === 'h4'))
   t.equal(placementScore(1, 2, 0), 0)
+})
+
+t.test('P2: a gateway chooses the host with the highest score, in whatever order it met them', async (t) => {
+  const weights = { h1: 1, h2: 1, h3: 2, h4: 0 }
+  const chosenBy = (names: (keyof typeof weights)[]) => {
+    const world = new World({ hosts: names.map((name) => ({ ...host(name), weight: weights[name] })) })
+    for (const name of names) world.host(name)
+    const keys = Array.from({ length: 2000 }, (_, i) => `room-${i}`)
+    return keys.map((key) => [channelName('arena', key), world.gateway.hostTable.choose('arena', key)!.name] as const)
+  }
+  const chosen = chosenBy(['h1', 'h2', 'h3', 'h4'])
+  for (const [actor, name] of chosen) {
+    const scores = Object.entries(weights).map(([name, weight]) => ({
+      name,
+      score: placementScore(hashName(name), hashName(actor), weight),
+    }))
+    if (scores.toSorted((a, b) => b.score - a.score)[0].name !== name) t.fail(`${actor} went to ${name}`)
+  }
+  t.ok(chosen.some(([, name]) => name === 'h1') && chosen.some(([, name]) => name === 'h2'))
+  t.same(chosenBy(['h4', 'h3', 'h2', 'h1']), chosen)
+  t.same(
+    chosenBy(['h1', 'h3']).filter(([, name], i) => name !== chosen[i][1] && chosen[i][1] !== 'h2'),
+    [],
+    'where one is away from the list, only its own actors go elsewhere',
+  )
 })
 
 t.test('a session name is its 16 bytes in base64url', async (t) => {

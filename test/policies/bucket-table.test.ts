@@ -84,13 +84,27 @@ t.test('buckets are what a table of objects says, through growth, expiry and a m
 
 t.test('a million keys in use stay within 128 MiB, and one look-up never pays for the growth', async (t) => {
   const table = new BucketTable(1_000_000)
+  const setBytes = 8 * 16
   let peak = 0
+  /** Of the growth that is under way: bytes of the old table, and when it began. */
+  let [oldBytes, grewAt, growths] = [0, 0, 0]
+  let before = table.memoryBytes
   for (let i = 0; i < 1_000_000; i++) {
     const { lo, hi } = hashText(key, `user ${i}`)
     table.take(lo, hi, 1000, 1e9, 1)
-    peak = Math.max(peak, table.memoryBytes)
+    const bytes = table.memoryBytes
+    peak = Math.max(peak, bytes)
+    if (bytes > before) [oldBytes, grewAt] = [before, i]
+    else if (bytes < before) {
+      growths++
+      t.equal(before - bytes, oldBytes)
+      t.equal(i - grewAt, oldBytes / setBytes / 2, 'two sets are moved at each look-up')
+    }
+    before = bytes
   }
-  t.ok(peak <= 128 * 2 ** 20, `${peak / 2 ** 20} MiB`)
+  t.equal(growths, 10)
+  t.equal(before, 64 * 2 ** 20)
+  t.equal(peak, 96 * 2 ** 20, 'while the last growth is under way, the old table beside the new one')
   t.ok(table.inUse(1) > 999_000, `${table.inUse(1)} of a million were kept`)
   t.equal(table.inUse(1) + table.evictions, 1_000_000)
 })
@@ -106,6 +120,31 @@ t.test('past its room the bucket nearest to full goes, and the emptiest stay', a
   t.ok(table.evictions > 100_000)
   t.ok(table.memoryBytes <= 2 ** 17, `${table.memoryBytes}`)
   t.ok(table.take(abuser.lo, abuser.hi, 1000, 1e6, 0) > 0, 'a flood of names frees nobody from his limit')
+})
+
+t.test('in a set without a free entry exactly the bucket nearest to full goes, wherever it stands', async (t) => {
+  for (let victim = 0; victim < 8; victim++) {
+    for (let wanted = 0; wanted < 8; wanted++) {
+      const table = new BucketTable(1)
+      // The first word names the set, the upper bits of the second the entry that is looked at first.
+      const hi = (way: number, i: number) => (way << 29) | (i + 1)
+      const missing = () => Array.from({ length: 8 }, (_, i) => table.missing(7, hi(i, i), 0))
+      for (let i = 0; i < 8; i++) table.take(7, hi(i, i), i === victim ? 500 : 1000 + i, 1e6, 0)
+      t.equal(table.evictions, 0)
+      const before = missing()
+      t.equal(table.take(7, hi(wanted, 9), 2000, 1e6, 0), 0)
+      t.equal(table.evictions, 1)
+      t.same(
+        missing(),
+        before.map((ms, i) => (i === victim ? 0 : ms)),
+        `entry ${victim}, seen from ${wanted}`,
+      )
+      t.equal(table.missing(7, hi(wanted, 9), 0), 2000)
+      t.equal(table.take(7, hi(wanted, 10), 2000, 1e6, 2000), 0, 'and one that is full by now goes without a word')
+      t.equal(table.evictions, 1)
+      t.ok(table.isOf(table.entryOf(7, hi(wanted, 10), 2000), 7, hi(wanted, 10)))
+    }
+  }
 })
 
 t.test('full buckets make room by themselves', async (t) => {

@@ -10,6 +10,8 @@ import { code } from '../../../protocols/codes.ts'
 import { scratchFolder } from './started.ts'
 
 const SECRET = 'a secret of at least thirty-two bytes'
+const long = (length: number): string => 'x'.repeat(length)
+const labelsTo = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`l${i}`, '1']))
 const defaults = { userClaim: 'sub', labels: {}, clockToleranceMs: 5000 }
 const hs256: AuthSettings = { kind: 'jwt', algorithms: ['HS256'], secret: SECRET, ...defaults }
 const bytes = (text: string) => new TextEncoder().encode(text)
@@ -67,6 +69,27 @@ t.test('expired, early, foreign and malformed tokens are refused, and not told w
     ['of a name too long', hs256, await signed({ sub: 'x'.repeat(129) })],
     ['with labels that are not strings', hs256, await signed({ sub: 'ada', labels: { a: 1 } })],
     ['with labels that are a list', hs256, await signed({ sub: 'ada', labels: ['a'] })],
+    ['with labels that are nothing', hs256, await signed({ sub: 'ada', labels: null })],
+    ['with labels that are a text', hs256, await signed({ sub: 'ada', labels: 'group' })],
+    ['with more labels than a session has', hs256, await signed({ sub: 'ada', labels: labelsTo(33) })],
+    ['with a label whose name is too long', hs256, await signed({ sub: 'ada', labels: { [long(129)]: '1' } })],
+    ['with a label that is too long', hs256, await signed({ sub: 'ada', labels: { a: long(129) } })],
+    ['of a name too long in bytes', hs256, await signed({ sub: 'é'.repeat(65) })],
+    [
+      'with too many labels from claims',
+      { ...hs256, labels: { more: 'track' } },
+      await signed({ sub: 'ada', labels: labelsTo(32), track: 'beta' }),
+    ],
+    [
+      'with a claim for a label that is a list',
+      { ...hs256, labels: { more: 'track' } },
+      await signed({ sub: 'ada', track: ['beta'] }),
+    ],
+    [
+      'with a claim for a label that is too long',
+      { ...hs256, labels: { more: 'track' } },
+      await signed({ sub: 'ada', track: long(129) }),
+    ],
     ['not a token', hs256, 'not.a.token'],
     ['empty', hs256, ''],
   ]
@@ -75,6 +98,13 @@ t.test('expired, early, foreign and malformed tokens are refused, and not told w
     t.match(result, refused, what)
     t.notMatch(result.ok ? '' : result.text, /secret|login\.example|game/, what)
   }
+  const largest = { ...labelsTo(31), [long(128)]: long(128) }
+  t.match(await login(hs256, await signed({ sub: long(128), labels: largest })), { ok: true, user: long(128) })
+  const claims = await login(
+    { ...hs256, labels: { a: 'n', b: 'flag', c: 'none', d: 'nil', e: 'text' } },
+    await signed({ sub: 'ada', n: 7, flag: false, nil: null, text: long(128) }),
+  )
+  t.same({ ...(claims.ok ? claims.labels : {}) }, { a: '7', b: 'false', e: long(128) })
   t.match(await login(hs256, Uint8Array.of(0xff)), refused)
   t.ok((await login(strict, await signed({ sub: 'ada', iss: 'login.example', aud: 'game' }))).ok)
 })

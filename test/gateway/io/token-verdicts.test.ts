@@ -66,6 +66,34 @@ t.test('a verdict that was asked for before keys or bans changed is not kept', a
   t.equal(verdicts.known('ann', Date.now()), undefined)
 })
 
+t.test('when keys or bans change, what was found good before is forgotten, of both generations', async (t) => {
+  const { verdicts, check } = verdictsOf(good)
+  const now = Date.now()
+  check('ann')
+  verdicts.forget()
+  t.equal(verdicts.known('ann', now), undefined)
+  check('bob')
+  for (let i = 0; i < 8192; i++) check(`t${i}`)
+  t.equal(verdicts.size, 8193)
+  verdicts.forget()
+  t.equal(verdicts.size, 0)
+  for (const token of ['bob', 't8191']) t.equal(verdicts.known(token, now), undefined, token)
+  check('ann')
+  t.equal(verdicts.known('ann', now)?.user, 'ann', 'what is asked from then on is kept')
+})
+
+t.test('a verdict of the older generation that is over is not taken over', async (t) => {
+  const { verdicts, check } = verdictsOf(good)
+  check('ann')
+  for (let i = 0; i < 8192; i++) check(`t${i}`)
+  const held = verdicts.size
+  t.equal(verdicts.known('ann', Date.now() + 60_001), undefined)
+  t.equal(verdicts.size, held - 1)
+  check('bob')
+  t.equal(verdicts.known('t0', Date.now())?.user, 't0', 'one that holds is')
+  t.equal(verdicts.size, held, 'and is held once')
+})
+
 t.test('it holds two generations at most: what is shown again stays, what is not is forgotten', async (t) => {
   const { verdicts, check } = verdictsOf(good)
   const now = Date.now()
