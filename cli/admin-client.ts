@@ -57,8 +57,9 @@ export async function askAdmin(
 }
 
 function adminAddress(flags: AdminFlags): { url: string; token: string | undefined } {
-  const token = process.env.SKEWER_ADMIN_TOKEN
-  const written = flags.admin ?? process.env.SKEWER_ADMIN
+  // Empty is not set, as with $SKEWER_CONFIG.
+  const token = process.env.SKEWER_ADMIN_TOKEN || undefined
+  const written = flags.admin ?? (process.env.SKEWER_ADMIN || undefined)
   if (written !== undefined) return { url: checkedUrl(written), token }
   const file = configFile(flags)
   if (file === undefined) return { url: 'http://127.0.0.1:9902', token }

@@ -32,7 +32,7 @@ export const codeRows: readonly CodeRow[] = [
   row(19, 'superseded', 'now', 'a newer attach of the same channel took its place'),
   row(20, 'breaker_open', 'later', 'a circuit breaker is open'),
   row(21, 'concurrency', 'later', 'too many requests are under way'),
-  row(22, 'admission', 'later', 'too many connections'),
+  row(22, 'admission', 'later', 'the address is not let in, or there are too many connections'),
   row(23, 'window_full', 'later', 'the window of unacknowledged messages is full'),
   row(24, 'link_lost', 'now', 'the connection between gateway and host ended'),
   row(25, 'stalled', 'later', 'the host does not answer'),

@@ -211,7 +211,7 @@ export class HttpDoor {
     const address = requestAddress(socket, exchange.headers, forwarders)
     const { name } = this.#settings
     if (forwarders !== undefined && !this.#doorkeeper.admits(address, name)) {
-      exchange.problem(code.admission, { status: 403 })
+      exchange.problem(code.admission, { status: 403, detail: 'this address is not let in' })
       return undefined
     }
     const retryMs = this.#doorkeeper.request(address, name, this.#now())

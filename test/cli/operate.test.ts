@@ -127,9 +127,11 @@ t.test('address and token come from flag, environment, or the configuration', as
     'bad.yaml': 'x: 1',
   })
   await skewer(['stats'], { cwd: folder })
+  await skewer(['stats'], { cwd: folder, env: { SKEWER_ADMIN: '', SKEWER_ADMIN_TOKEN: '' } })
   t.same(
     asked.map(({ token }) => token),
-    [`Bearer ${TOKEN}`, `Bearer ${TOKEN}`],
+    [`Bearer ${TOKEN}`, `Bearer ${TOKEN}`, `Bearer ${TOKEN}`],
+    'empty is not set',
   )
   t.match(await skewer(['stats', '-c', 'off.yaml'], { cwd: folder }), {
     code: 1,

@@ -142,7 +142,9 @@ t.test('in a set without a free entry exactly the bucket nearest to full goes, w
       t.equal(table.missing(7, hi(wanted, 9), 0), 2000)
       t.equal(table.take(7, hi(wanted, 10), 2000, 1e6, 2000), 0, 'and one that is full by now goes without a word')
       t.equal(table.evictions, 1)
-      t.ok(table.isOf(table.entryOf(7, hi(wanted, 10), 2000), 7, hi(wanted, 10)))
+      const entry = table.entryOf(7, hi(wanted, 10), 2000)
+      t.ok(table.isOf(entry, 7, hi(wanted, 10)))
+      t.notOk(table.isOf(entry, 7 + 512, hi(wanted, 10)) || table.isOf(entry, 7, hi(wanted, 11)))
     }
   }
 })

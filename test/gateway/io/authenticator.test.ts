@@ -105,6 +105,14 @@ t.test('expired, early, foreign and malformed tokens are refused, and not told w
     await signed({ sub: 'ada', n: 7, flag: false, nil: null, text: long(128) }),
   )
   t.same({ ...(claims.ok ? claims.labels : {}) }, { a: '7', b: 'false', e: long(128) })
+  const says = async (claims: Record<string, unknown>, settings = hs256) => {
+    const result = await login(settings, await signed({ sub: 'ada', ...claims }))
+    return result.ok ? '' : result.text
+  }
+  t.equal(await says({ exp: now - 60 }), 'the token has expired')
+  t.equal(await says({ nbf: now + 60 }), 'the claim nbf of the token is not accepted')
+  t.equal(await says({ iss: 'evil.example', aud: 'game' }, strict), 'the claim iss of the token is not accepted')
+  t.equal(await says({ iss: 'login.example' }, strict), 'the claim aud of the token is not accepted')
   t.match(await login(hs256, Uint8Array.of(0xff)), refused)
   t.ok((await login(strict, await signed({ sub: 'ada', iss: 'login.example', aud: 'game' }))).ok)
 })

@@ -53,6 +53,22 @@ t.test('what is refused says so by status, code and name', async (t) => {
   t.match(await ask(port, '/call/arena.echo', 'not/a/name'), { status: 401 })
 })
 
+t.test('behind a trusted proxy the client that it names is let in or not, and not the proxy', async (t) => {
+  const { port, sharedPort } = await httpGateway(t, { 'arena.from': (ctx) => ctx.address }, (s) => {
+    for (const listener of s.listeners) listener.forwarded = ['127.0.0.0/8']
+    const limits = { isObserved: false, perAddress: Infinity, perNetwork: Infinity }
+    s.admission = { limits, lists: { allow: [], deny: ['203.0.113.0/24'] } }
+  })
+  for (const at of [port, sharedPort]) {
+    const from = (list: string) => ask(at, '/call/arena.from', 'ana', { headers: { 'x-forwarded-for': list } })
+    t.match(await from('192.0.2.9'), { status: 200, text: '"192.0.2.9"' })
+    const denied = await from('192.0.2.9, 203.0.113.9')
+    t.equal(denied.status, 403)
+    t.match(denied.json, { name: 'admission', ran: 'no', detail: 'this address is not let in' })
+    t.match(await from('203.0.113.9, 192.0.2.9'), { text: '"192.0.2.9"' }, 'what a client claims of itself is nothing')
+  }
+})
+
 t.test('an actor may be named where the service lets callers do that', async (t) => {
   const { port } = await httpGateway(t, { 'lobby.key': (ctx) => ctx.key })
   const headers = { 'skewer-key': encodeURIComponent('räum 1') }
