@@ -146,6 +146,74 @@ t.test('an answer is kept for its time, and keeps its actor alive', async (t) =>
   t.equal(ran.length, 2, 'forgotten')
 })
 
+t.test(
+  'H1: each answer is kept for its own time: none is forgotten with an older one, and none is kept for ever',
+  async (t) => {
+    const { bed, call, ran } = setUp(t)
+    const again = (...keys: string[]): number => {
+      const before = ran.length
+      for (const idempotencyKey of keys) call({ route: 'shop.no', idempotencyKey })
+      return ran.length - before
+    }
+    t.equal(again('a', 'b'), 2)
+    bed.pass(300_000)
+    t.equal(again('c'), 1)
+    bed.pass(299_000)
+    t.equal(again('a', 'b', 'c'), 0)
+    bed.pass(2000)
+    t.equal(again('c'), 0, 'the younger one is still there')
+    t.equal(again('a', 'b'), 2, 'the older ones are not')
+    bed.pass(300_000)
+    t.equal(again('a', 'b'), 0)
+    t.equal(again('c'), 1)
+  },
+)
+
+t.test('a key gives its place back when its answer is forgotten, or its call never ran', async (t) => {
+  const { bed, call, replies, slow } = setUp(t)
+  const busy = (more: object): number => {
+    for (let i = 0; i < 255; i++) call({ idempotencyKey: `${JSON.stringify(more)} ${i}`, ...more })
+    return replies().filter((reply) => reply['code'] === code.busy).length
+  }
+  call({ user: 'bob' })
+  t.equal(busy({ deadlineMs: 100 }), 0)
+  bed.pass(200)
+  slow[0].resolve(utf8('sold'))
+  bed.turn()
+  replies()
+  t.equal(busy({ route: 'shop.no', n: 1 }), 0, 'after those that expired before they ran')
+  bed.pass(601_000)
+  t.equal(busy({ route: 'shop.no', n: 2 }), 0, 'after those whose answers are forgotten')
+  t.ok(busy({ route: 'shop.no', n: 3 }) > 0)
+})
+
+t.test('keys of an actor are bounded, those that run and those that are answered together', async (t) => {
+  const { call, replies } = setUp(t)
+  for (let user = 0; user < 16; user++) {
+    const keys = user === 15 ? 255 : 256
+    for (let i = 0; i < keys; i++) call({ route: 'shop.no', user: `u${user}`, idempotencyKey: `${i}` })
+  }
+  t.equal(replies().filter((reply) => reply['code'] === code.busy).length, 0)
+  call({ user: 'last' })
+  t.same(replies(), [], 'the last of 4,096 runs')
+  call({ user: 'one more' })
+  t.match(replies(), [{ code: code.busy }])
+})
+
+t.test('the room of answers that are forgotten is there for others', async (t) => {
+  const { bed, call, replies } = setUp(t)
+  for (let i = 0; i < 4; i++) call({ route: 'shop.large', idempotencyKey: `k${i}` })
+  bed.pass(601_000)
+  for (let i = 4; i < 9; i++) call({ route: 'shop.large', idempotencyKey: `k${i}` })
+  replies()
+  for (let i = 4; i < 9; i++) call({ route: 'shop.large', idempotencyKey: `k${i}` })
+  t.same(
+    replies().map((reply) => reply['code']),
+    [code.ok, code.ok, code.ok, code.ok, code.unknown],
+    'as many as before: exactly 4 MiB',
+  )
+})
+
 t.test('keys of one user are bounded, and none is forgotten for another', async (t) => {
   const { call, replies, ran } = setUp(t)
   for (let i = 0; i < 256; i++) call({ route: 'shop.no', idempotencyKey: `k${i}` })
