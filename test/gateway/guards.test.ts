@@ -3,6 +3,7 @@
 import t from 'tap'
 import type { BreakerSettings, RouteSettings, Settings } from '../../config/settings.ts'
 import { writeLoose, writeLooseReply } from '../../protocols/client/frames.ts'
+import { Guard } from '../../gateway/guard.ts'
 import { code } from '../../protocols/codes.ts'
 import { laneKind, writeOneway, writeReply, writeRequest } from '../../protocols/wire/lane-frames.ts'
 import { bytes, clientKind, EMPTY, host as hostSettings, linkKind, read, World } from './world.ts'
@@ -417,6 +418,43 @@ t.test('a probe for which there is no place is given back, so that another may b
   t.same(late.ask(2), [code.concurrency], 'a probe without a place')
   players[1].answer(2, code.ok)
   t.same(late.ask(3), [], 'the next one has it')
+})
+
+t.test('what is under way stays counted over a reload of its limit, enforced or observed', async (t) => {
+  const guard = new Guard('service', 'service arena', () => {})
+  const limit = (max: number, isObserved = false) =>
+    guard.configure(undefined, { max, min: 1, isAdaptive: false, isObserved }, 0)
+  const pass = () => guard.ask(0) !== 0
+  limit(2)
+  t.same([pass(), pass(), pass()], [true, true, false])
+  limit(3)
+  t.match(guard.snapshot(0), { inFlight: 2, inFlightMax: 3, concurrencyRefused: 1 })
+  t.same([pass(), pass()], [true, false])
+  limit(3, true)
+  t.ok(pass())
+  t.match(guard.snapshot(0), { inFlight: 4, concurrencyRefused: 3 })
+  limit(3)
+  t.notOk(pass())
+  for (let i = 0; i < 2; i++) guard.giveBack(1)
+  t.same([pass(), pass()], [true, false])
+  guard.configure(undefined, undefined, 0)
+  t.ok(pass(), 'one that is taken away refuses nobody')
+  t.notOk(guard.isOpen(0), 'and one without a breaker is not open')
+})
+
+t.test('what was let pass as a probe and went nowhere makes room for another probe', async (t) => {
+  const guard = new Guard('service', 'service arena', () => {})
+  guard.configure({ ...breaker, probes: 1 }, undefined, 0)
+  guard.breaker!.force('open', 0)
+  guard.breaker!.force('auto', 0)
+  for (let client = 0; client < 100; client++) guard.settled(1, true, 1, client, 0)
+  t.ok(guard.isOpen(0))
+  const later = 1e6
+  const probe = guard.ask(later)
+  t.not(probe, 0)
+  t.equal(guard.ask(later), 0)
+  guard.giveBack(probe)
+  t.equal(guard.ask(later), probe)
 })
 
 t.test('an observed limit lets pass what it counts, and counts it down again', async (t) => {
