@@ -3,8 +3,11 @@
 import { type BenchOptions, gameServerNames, type ScenarioName } from './options.ts'
 import type { Report, Subject } from './report.ts'
 
-/** `of`: a figure of ours divided by the rival's in the same round, or a figure of ours alone; at most `bar`. */
-type Bar = { of: string; against?: string; bar: number }
+/**
+ * `of`: a figure of ours divided by the rival's in the same round, or a figure of ours alone; at most `bar`, and of a gateway
+ * with the accelerator `accelerated`, where that is asked for.
+ */
+type Bar = { of: string; against?: string; bar: number; accelerated?: number }
 export type Cell = { scenario: ScenarioName; given: Partial<BenchOptions>; bars: Bar[] }
 export type Row = {
   what: string
@@ -17,7 +20,7 @@ export type Row = {
 
 const cpu = (against: string, bar: number): Bar => ({ of: 'cpuUsPerMessage', against, bar })
 const both = (bar: number): Bar[] => [cpu('nginx', bar), cpu('haproxy', bar)]
-const udp: Bar[] = [cpu('nginx', 1.3), cpu('kcptun', 0.8), cpu('kcptun-each', 0.8)]
+const udp: Bar[] = [{ ...cpu('nginx', 1.3), accelerated: 0.85 }, cpu('kcptun', 0.8), cpu('kcptun-each', 0.8)]
 const backend: Bar = { of: 'hostCpuUsPerMessage', against: 'nginx', bar: 0.6 }
 
 /** All that is not the kernel's. */
@@ -118,8 +121,10 @@ export function rivalsOfCell({ bars }: Cell): BenchOptions['against'] {
 
 /** One row a bar. `isMet` is undefined where the rival could not take part. */
 export function rowsOf(cell: Cell, report: Report): Row[] {
-  return cell.bars.map(({ of, against = '', bar }) => {
-    const row = { what: nameOf(cell, of), against, bar }
+  const isAccelerated = report.accelerator === true
+  return cell.bars.map(({ of, against = '', bar: usual, accelerated = usual }) => {
+    const bar = isAccelerated ? accelerated : usual
+    const row = { what: `${nameOf(cell, of)}${isAccelerated ? ', accelerator' : ''}`, against, bar }
     const own = report.subjects.find(({ name }) => name === 'skewer')!
     const figure = (subject: Subject): number => Number(subject.figures[of] ?? 0)
     if (against === '') {

@@ -26,7 +26,7 @@ import { reload } from './scenarios/reload.ts'
 import { slowReaders } from './scenarios/slow-readers.ts'
 import { storm } from './scenarios/storm.ts'
 import type { Plan } from './play/plan.ts'
-import type { Scenario } from './stage.ts'
+import type { Scenario, Stage } from './stage.ts'
 
 /** Those that are not plans. */
 type FixedScenario = Exclude<ScenarioName, PlanName>
@@ -75,7 +75,8 @@ export async function runBench({ scenario, plan, given, launcher, say }: BenchRu
   const loadAverage = Math.round(loadavg()[0] * 100) / 100
   try {
     const run = plan === undefined ? scenarios[scenario as FixedScenario] : play(plan)
-    const { rounds, violations, phases = [], options: own } = await run({ crew, folder, launcher, say }, options)
+    const stage: Stage = { crew, folder, launcher, say }
+    const { rounds, violations, phases = [], options: own } = await run(stage, options)
     const ratios = Object.entries(rounds)
       .filter(([name]) => name !== 'skewer')
       .flatMap(([name, rival]) => ratiosOf(name, rival, rounds.skewer))
@@ -83,6 +84,7 @@ export async function runBench({ scenario, plan, given, launcher, say }: BenchRu
       scenario,
       options: own ?? options,
       machine: { cpus: availableParallelism(), loadAverage, node: process.versions.node },
+      accelerator: stage.isAccelerated,
       subjects: Object.entries(rounds).map(([name, own]) => subjectOf(name, own)),
       ratios,
       ...(phases.length > 0 ? { phases: phases.map(roundedRow) } : {}),
@@ -105,7 +107,7 @@ function missingOf(name: RivalName): string | undefined {
 }
 
 /** What should be known beside the table: what limited the load where it was not what is measured. */
-export function remarksOf({ subjects, machine, options }: Report): string[] {
+export function remarksOf({ subjects, machine, options, accelerator }: Report): string[] {
   const remarks = subjects
     .filter(({ limitedBy }) => limitedBy === 'generator' || limitedBy === 'host')
     .map(({ name, limitedBy }: Subject) => `${name}: the ${limitedBy} was the limit; its messages/s are a lower bound`)
@@ -114,6 +116,7 @@ export function remarksOf({ subjects, machine, options }: Report): string[] {
     if (resent * RESENT_TRIFLE <= messages / Number(options.rounds)) continue
     remarks.push(`${name}: ${resent} datagrams a round were sent again: its figures are of a lossy or late network`)
   }
+  if (accelerator) remarks.push('the gateway ran with the accelerator')
   if (machine.loadAverage > machine.cpus / 2) {
     remarks.push(`the machine was busy (load ${machine.loadAverage} on ${machine.cpus} cores): trust only ratios`)
   }

@@ -24,13 +24,19 @@ export type GatewayChoices = {
 const http = { contentType: 'application/octet-stream', requestsPerConnection: 0 }
 
 type Dumped = { policies: { rateLimits: { messages: { rate: string; per: string[] } } } }
-type Started = { listeners: { name: string; transport: string; port: number }[]; admin: string }
+type Started = {
+  listeners: { name: string; transport: string; port: number }[]
+  admin: string
+  accelerator: 'on' | 'off' | 'not built' | 'does not load'
+}
 
 export class GatewayProcess {
   tcpPort = 0
   /** When it was seen to listen, at its last start; looked for every 20 ms. */
   listenedAtUs = 0
   websocketPort = 0
+  /** Whether it runs with the accelerator of its Node and its environment. */
+  isAccelerated = false
   readonly #crew: Crew
   readonly #launcher: string
   readonly #folder: string
@@ -105,7 +111,8 @@ export class GatewayProcess {
     this.#program = program
     const line = await program.until(() => /^\{"event":"started".*\}$/m.exec(readFileSync(log, 'utf8'))?.[0], START_MS)
     this.listenedAtUs = monotonicUs()
-    const { listeners, admin } = JSON.parse(line) as Started
+    const { listeners, admin, accelerator } = JSON.parse(line) as Started
+    this.isAccelerated = accelerator === 'on'
     this.#admin = admin
     this.tcpPort = listeners.find(({ transport }) => transport === 'tcp')!.port
     for (const { name, port } of listeners) this.#extraPorts.set(name, port)

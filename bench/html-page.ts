@@ -78,8 +78,9 @@ export function chartPlaces(charts: readonly Chart[], first: number, heading: 'h
 }
 
 /** What was asked for, and of which machine it is. */
-export function factsOf({ machine, options }: Report): string {
+export function factsOf({ machine, options, accelerator }: Report): string {
   const facts = [
+    ...(accelerator === undefined ? [] : [`the gateway ${accelerator ? 'with' : 'without'} the accelerator`]),
     `Node ${machine.node}, ${machine.cpus} cores, load ${machine.loadAverage} at the beginning`,
     ...Object.entries(options)
       .filter(([, value]) => value !== undefined)

@@ -74,6 +74,8 @@ export type Report = {
   scenario: string
   options: Record<string, unknown>
   machine: { cpus: number; loadAverage: number; node: string }
+  /** Whether the gateway ran with the accelerator; missing of one that ran already. */
+  accelerator?: boolean
   subjects: Subject[]
   ratios: Ratio[]
   /** Of a plan. */

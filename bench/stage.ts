@@ -12,6 +12,8 @@ export type Stage = {
   folder: string
   /** bin/skewer. */
   launcher: string
+  /** Whether the gateways that were started run with the accelerator. */
+  isAccelerated?: boolean
   say(text: string): void
 }
 
@@ -44,5 +46,6 @@ export async function startGateway(
 ): Promise<GatewayProcess> {
   const gateway = new GatewayProcess(stage.crew, stage.launcher, stage.folder, name, hostAddress, choices)
   await gateway.start()
+  stage.isAccelerated = gateway.isAccelerated
   return gateway
 }

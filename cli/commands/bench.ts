@@ -152,7 +152,7 @@ export async function all({ seconds = 2, rounds = 3, warmup = 1, only = '', json
     say(`${scenario} ${JSON.stringify(cell.given)}`)
     try {
       const report = await runBench({ scenario, given, launcher: process.argv[1], say: () => {} })
-      runs.push({ id: idOf(cell), rows: rowsOf(cell, report), report })
+      runs.push({ id: idOf(cell, report.accelerator), rows: rowsOf(cell, report), report })
     } catch (error) {
       say(`it failed: ${(error as Error).message}`)
       continue
@@ -171,15 +171,18 @@ export async function all({ seconds = 2, rounds = 3, warmup = 1, only = '', json
   return exitCode.ok
 }
 
-const idOf = ({ scenario, given }: Cell): string => JSON.stringify([scenario, given])
+/** A gateway with the accelerator has runs of its own. */
+const idOf = ({ scenario, given }: Cell, isAccelerated = false): string =>
+  JSON.stringify([scenario, given, ...(isAccelerated ? ['accelerator'] : [])])
 
 function writeBars(file: string, runs: readonly BarRun[], given: Record<string, number>): void {
   const before = fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : ''
-  const kept = merged(before, runs, cells.map(idOf))
+  const cellOf = new Map(cells.flatMap((cell) => [false, true].map((isOn) => [idOf(cell, isOn), cell] as const)))
+  const kept = merged(before, runs, [...cellOf.keys()])
   // Also those of before are held against the bars of today.
   const inOrder = kept.map((run) => ({
     ...run,
-    rows: rowsOf(cells.find((cell) => idOf(cell) === run.id)!, run.report),
+    rows: rowsOf(cellOf.get(run.id)!, run.report),
   }))
   const options = Object.entries(given).map(([name, value]) => `--${name} ${value}`)
   fs.writeFileSync(file, htmlBars(inOrder, `skewer bench all ${options.join(' ')}`))

@@ -3,6 +3,7 @@
 // exit code is the gateway's.
 import process from 'node:process'
 import { loadSettingsText } from '../../config/settings-from-yaml.ts'
+import { acceleratorState } from '../../gateway/io/accelerator.ts'
 import type { RunningGateway } from '../../gateway/io/process.ts'
 import { Failure, exitCode } from '../failure.ts'
 import { type LoadedFile, loadConfig, loadLastGoodConfig, settingsOf } from '../load.ts'
@@ -80,7 +81,16 @@ function announce(running: RunningGateway, file: string | undefined, flags: RunF
   const version = packageVersion()
   if (flags.json) {
     const admin = adminAddress ?? null
-    printJson({ event: 'started', version, pid: process.pid, config: file ?? null, listeners: addresses, admin })
+    const accelerator = acceleratorState()
+    printJson({
+      event: 'started',
+      version,
+      pid: process.pid,
+      config: file ?? null,
+      listeners: addresses,
+      admin,
+      accelerator,
+    })
     return
   }
   const last = flags.lastGood === undefined ? '' : 'last good configuration of '

@@ -45,3 +45,14 @@ t.test('ours divided by the rival is held against the bar, and what was not meas
   ])
   t.match(tableOf(rows), /\| tcp-echo 10 x 1: backend \| nginx \| 0\.70 \| {2}\| 0\.6 \| no \|/)
 })
+
+t.test('a run with the accelerator is named so, and has bars of its own where there are some', async (t) => {
+  const cell = cells.find(({ scenario }) => scenario === 'kcp-echo')!
+  const ratios = [{ name: 'nginx', of: 'cpuUsPerMessage', median: 1, min: 1, max: 1 }]
+  const report = { subjects: [subject('skewer', 1)], ratios, violations: [] }
+  const rows = (accelerator?: boolean) => rowsOf(cell, { ...report, accelerator } as unknown as Report)
+  t.match(rows(true)[0], { what: 'kcp-echo 100 x 1, accelerator', bar: 0.85, isMet: false })
+  for (const accelerator of [false, undefined]) {
+    t.match(rows(accelerator)[0], { what: 'kcp-echo 100 x 1', bar: 1.3, isMet: true })
+  }
+})

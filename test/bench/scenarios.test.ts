@@ -7,6 +7,7 @@ import { abuserKinds } from '../../bench/options.ts'
 import { scenarioNames } from '../../bench/options.ts'
 import type { Report } from '../../bench/report.ts'
 import { missingRival } from '../../bench/rival-process.ts'
+import { acceleratorState } from '../../gateway/io/accelerator.ts'
 import { skewer } from '../cli/skewer.ts'
 
 /** Many processes, on a machine that may be busy. */
@@ -24,6 +25,7 @@ async function report(t: Test, args: string[]): Promise<{ report: Report; stderr
   const report: Report = JSON.parse(stdout)
   t.match(report, { scenario: args[0], options: { clients: 20, rounds: 1 }, missing: [], violations: [] })
   t.match(report.machine, { cpus: Number, loadAverage: Number, node: process.versions.node })
+  t.equal(report.accelerator, acceleratorState() === 'on')
   for (const subject of report.subjects) {
     for (const field of ['messages', 'messagesPerSecond', 'p50Us', 'p99Us', 'generatorShare'] as const) {
       t.ok(Number.isFinite(subject[field]), `${subject.name} has ${field}`)
