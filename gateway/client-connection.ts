@@ -47,6 +47,16 @@ export const clientState = { greeting: 0, checking: 1, open: 2, closed: 3 } as c
  */
 const CHARGE_BURST = 2500
 const CHARGES_PER_MS = 0.25
+/**
+ * Messages that are refused, and frames that are dropped, cost the gateway as much as others and bring nothing. A connection
+ * that has sent more than a few windows of them at a stretch is read no faster than so many in a millisecond: it rests, at
+ * most so long at a time, and its sender meets the end of its own TCP window. Nothing is lost, and nothing is refused by it.
+ */
+const WASTE_FREE = 512
+const WASTE_PER_MS = 1
+/** More is forgotten: who behaves again is not slowed for long. */
+const WASTE_MAX = 4096
+export const REST_MS_MAX = 250
 /** Loose calls open on one connection. */
 const LOOSE_OPEN_MAX = 64
 /** What a CLOSE hints to a client that shall come back later. */
@@ -94,6 +104,12 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
   #chargedAt: number
   #looseOpen = 0
   #isUnheard = true
+  /** Wasted frames: of this read, and of late. */
+  #wasted = 0
+  #waste = 0
+  #wasteAt = 0
+  /** Waits while it rests. Few ever need one. */
+  #rest: Deadline | undefined
 
   constructor(gateway: Gateway, carrier: Carrier, now: number, entrance?: Entrance) {
     this.#gateway = gateway
@@ -132,6 +148,30 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
     const result = this.#splitter.receive(bytes, this)
     if (result === splitResult.tooLarge) this.violate('frame too large', code.too_large)
     else if (result === splitResult.malformed) this.violate('malformed frame length')
+    if (this.#wasted > 0) this.#restAfterWaste(now)
+  }
+
+  /** A frame of a lane that was read for nothing: refused, or dropped. */
+  waste(): void {
+    this.#wasted++
+  }
+
+  /** While it is not read because of what it sends. */
+  get isResting(): boolean {
+    return this.#rest !== undefined && this.#rest.slot !== -1
+  }
+
+  #restAfterWaste(now: number): void {
+    const left = Math.max(0, this.#waste - (now - this.#wasteAt) * WASTE_PER_MS)
+    this.#waste = Math.min(WASTE_MAX, left + this.#wasted)
+    this.#wasteAt = now
+    this.#wasted = 0
+    if (this.#waste <= WASTE_FREE || this.state !== clientState.open) return
+    const restMs = Math.min(REST_MS_MAX, (this.#waste - WASTE_FREE) / WASTE_PER_MS)
+    this.#rest ??= new Deadline(this)
+    this.#gateway.deadlines.set(this.#rest, now + restMs)
+    this.#gateway.counters.cells[cell.clientRests]++
+    this.outlet.carrier.pause()
   }
 
   /** Whether the first bytes are another security's; the connection is closed then. */
@@ -285,7 +325,12 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
     this.#handshake.issueFirst(now)
   }
 
-  expired(_deadline: Deadline, now: number): void {
+  expired(deadline: Deadline, now: number): void {
+    if (deadline === this.#rest) {
+      // W6: a full link may still keep it from being read.
+      if (this.pausedBy === undefined) this.outlet.carrier.resume()
+      return
+    }
     if (this.state !== clientState.open) {
       this.close(code.handshake_timeout, 'the handshake was not finished in time')
       return
@@ -370,6 +415,7 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
     this.state = clientState.closed
     const gateway = this.#gateway
     gateway.deadlines.clear(this.#alive)
+    if (this.#rest !== undefined) gateway.deadlines.clear(this.#rest)
     this.#handshake.end()
     for (const attachment of this.aliases) {
       if (attachment !== undefined) gateway.attaches.letGo(attachment, code.detached)

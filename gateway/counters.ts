@@ -35,6 +35,7 @@ const names = [
   'clientQueueBytes',
   'linkQueueBytes',
   'clientPauses',
+  'clientRests',
   'flushes',
   'stalls',
 ] as const

@@ -105,7 +105,7 @@ export class Flow {
   #resume(connection: ClientConnection): void {
     if (connection.pausedBy === undefined) return
     connection.pausedBy = undefined
-    connection.outlet.carrier.resume()
+    if (!connection.isResting) connection.outlet.carrier.resume()
   }
 
   /** W6: after a second its feeders are read again, and their channels on this link are detached: `busy`. */

@@ -59,6 +59,7 @@ export class Lanes {
       // Behind a DETACHED of ours in flight this is honest (A10); before ATTACHED it is not (A3, A7).
       if (attachment.state !== attachState.detached) return connection.violate('lane frame before ATTACHED')
       this.#gateway.counters.drops[drop.detachedAlias]++
+      connection.waste()
       return connection.charge()
     }
     const kind = frame.kind
@@ -70,7 +71,10 @@ export class Lanes {
     if (kind >= laneKind.latest) return this.#unnumberedUp(connection, attachment, frame)
     if (kind === laneKind.ack) return this.#ackUp(connection, attachment, frame)
     if (kind === laneKind.replay || kind === laneKind.reject) return connection.violate('a host frame from a client')
-    if (!this.#inOrderUp(attachment, frame)) return connection.charge()
+    if (!this.#inOrderUp(attachment, frame)) {
+      connection.waste()
+      return connection.charge()
+    }
     if (kind === laneKind.skip) {
       if (!this.#skipUp(attachment, frame)) return connection.violate('malformed SKIP')
     } else {
@@ -97,7 +101,10 @@ export class Lanes {
   #messageUp(connection: ClientConnection, attachment: Attachment, frame: LaneFrame, start: number): boolean {
     const entry = frame.route < connection.routes.length ? connection.routes[frame.route] : undefined
     if (entry === undefined) return connection.violate('route number that was not announced')
-    if (!this.#inOrderUp(attachment, frame)) return connection.charge()
+    if (!this.#inOrderUp(attachment, frame)) {
+      connection.waste()
+      return connection.charge()
+    }
     const rule = entry.rule(this.#gateway.routes, attachment.service)
     if (rule === undefined) {
       this.#refuse(connection, attachment, entry.name, code.no_route, 0)
@@ -164,6 +171,7 @@ export class Lanes {
       const said = isRead ? this.#judge(connection, attachment, pipeline, frame) : verdict.drop
       if (said !== verdict.pass) {
         this.#gateway.counters.drops[drop.refusedUnnumbered]++
+        connection.waste()
         return said < verdict.close || connection.punish(said)
       }
     }
@@ -259,6 +267,7 @@ export class Lanes {
   #refuse(connection: ClientConnection, attachment: Attachment, route: string, refusal: number, retryMs: number): void {
     const number = attachment.nextUp++
     const counters = this.#gateway.counters
+    connection.waste()
     counters.cells[cell.messagesRefused]++
     counters.refusedByCode[refusal]++
     if (attachment.skipCount > 0) {

@@ -164,6 +164,11 @@ export class Metrics {
       'Times that a client was not read because a link was full.',
       'clientPauses',
     )
+    this.#cell(
+      'skewer_client_rests_total',
+      'Times that a client was not read for a while because most of what it sent was refused or dropped.',
+      'clientRests',
+    )
   }
 
   #datagrams(): void {

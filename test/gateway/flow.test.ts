@@ -1,5 +1,8 @@
 // Flow control: what is held for a slow client, what a full link does to its feeders, and what nobody may do to others.
 import t from 'tap'
+import { REST_MS_MAX } from '../../gateway/client-connection.ts'
+import { cell } from '../../gateway/counters.ts'
+import type { RateLimitSettings } from '../../policies/rate-limit.ts'
 import { code } from '../../protocols/codes.ts'
 import { laneKind, writeLatest, writeOneway, writeUnreliable } from '../../protocols/wire/lane-frames.ts'
 import { attachedPair, bytes, clientKind, read, testSettings, World } from './world.ts'
@@ -168,6 +171,85 @@ t.test('W6: a full link pauses the clients that feed it, and no other; drained, 
   world.pass(500)
   t.equal(client.only(clientKind.detached).length, 0)
   t.equal(host.only(laneKind.oneway).length, 12)
+})
+
+/** So many messages, and then hardly any more. */
+const messages = (burst: number): RateLimitSettings => ({
+  name: 'messages',
+  mode: 'enforce',
+  perSecond: 0.001,
+  burst,
+  unit: 'messages',
+  per: ['session'],
+  action: 'reject',
+  delayMsMax: 0,
+  banMs: 0,
+  banOf: 'user',
+})
+
+/** A client whose messages are all refused from the second on. */
+function wasteful() {
+  const world = new World({ policies: { rateLimits: [messages(1)] } })
+  const { client } = attachedPair(world)
+  let number = 0
+  const send = (count: number) => {
+    for (let i = 0; i < count; i++) writeOneway(client.w, 0, ++number & 0xffff, 0, bytes('x'))
+    client.send()
+  }
+  return { world, client, send }
+}
+
+t.test(
+  'a client whose messages are refused is read no faster than one in a millisecond; none is forgotten',
+  async (t) => {
+    const { world, client, send } = wasteful()
+    const other = world.client().login('bob')
+    send(513)
+    t.notOk(client.carrier.isPaused, 'two windows at once are free')
+    send(100)
+    t.ok(client.carrier.isPaused)
+    t.notOk(other.carrier.isPaused)
+    world.pass(98)
+    t.ok(client.carrier.isPaused)
+    world.pass(3)
+    t.notOk(client.carrier.isPaused)
+    t.equal(client.only(laneKind.reject).length, 612)
+    send(1000)
+    t.ok(client.carrier.isPaused)
+    world.pass(REST_MS_MAX)
+    t.notOk(client.carrier.isPaused, 'it rests so long at most')
+    world.pass(5000)
+    send(300)
+    t.notOk(client.carrier.isPaused, 'later it begins anew')
+    t.equal(client.carrier.closedWith, undefined)
+    t.equal(world.gateway.counters.cells[cell.clientRests], 2)
+  },
+)
+
+t.test('frames of a channel that is detached count as well', async (t) => {
+  const { world, client, send } = wasteful()
+  send(1)
+  world.gateway.attaches.end(world.gateway.connections.values().next().value!.aliases[0]!, code.busy, 0)
+  send(600)
+  t.ok(client.carrier.isPaused)
+})
+
+t.test('W6: of a client that rests and feeds a full link both must be over before it is read', async (t) => {
+  const world = new World({
+    limits: { ...testSettings().limits, linkBytesMax: 10_000 },
+    policies: { rateLimits: [messages(12)] },
+  })
+  const { client, host } = attachedPair(world)
+  host.carrier.isReading = false
+  for (let i = 1; i <= 12; i++) writeOneway(client.w, 0, i, 0, kilobyte)
+  for (let i = 13; i <= 640; i++) writeOneway(client.w, 0, i, 0, bytes('x'))
+  client.send()
+  t.ok(client.carrier.isPaused)
+  world.pass(REST_MS_MAX)
+  t.ok(client.carrier.isPaused, 'the link is full')
+  host.carrier.read(world.now)
+  world.turn()
+  t.notOk(client.carrier.isPaused)
 })
 
 t.test('W6: after a second the channels on that link are detached as busy, and the client is read again', async (t) => {
