@@ -48,6 +48,14 @@ export class Portions implements Waiting {
     else if (!this.#isWaiting) this.#start()
   }
 
+  /** Its peer has ended: what it had sent before is handed on now, unless its owner holds it. */
+  finish(): void {
+    const kept = this.#kept
+    if (kept.length === 0 || this.#isHeld) return
+    this.#kept = NOTHING
+    this.#reader.take(kept)
+  }
+
   turnCame(): void {
     this.#isWaiting = false
     if (!this.#reader.isOpen) this.#kept = NOTHING

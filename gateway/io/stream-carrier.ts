@@ -168,6 +168,7 @@ export class StreamCarrier implements Carrier, SocketSink, PortionReader {
   }
 
   socketEnded(): void {
+    this.#portions.finish()
     this.#isOpen = false
     endSoon(this.#socket)
   }

@@ -115,6 +115,7 @@ export class WebSocketCarrier implements Carrier, SocketSink, PortionReader, Web
   }
 
   socketEnded(): void {
+    this.#portions.finish()
     this.#isOpen = false
     endSoon(this.#socket)
   }

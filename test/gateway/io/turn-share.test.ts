@@ -176,3 +176,11 @@ t.test('of one that is closed meanwhile nothing more is handed on', async (t) =>
   while (world.hasWork) world.endTurn()
   t.equal(reader.got.length, got)
 })
+
+t.test('what waits when the peer ends is handed on before the end', async (t) => {
+  const world = new World()
+  const reader = new Reader(world, 'a', 2)
+  reader.portions.read(numbered(4 * PORTION_BYTES))
+  reader.portions.finish()
+  t.strictSame(Uint8Array.from(reader.got), numbered(4 * PORTION_BYTES))
+})
