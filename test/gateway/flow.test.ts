@@ -234,7 +234,8 @@ t.test('frames of a channel that is detached count as well', async (t) => {
   t.ok(client.carrier.isPaused)
 })
 
-t.test('W6: of a client that rests and feeds a full link both must be over before it is read', async (t) => {
+/** A client that feeds a full link, and rests at the same time. */
+function fullAndWasteful() {
   const world = new World({
     limits: { ...testSettings().limits, linkBytesMax: 10_000 },
     policies: { rateLimits: [messages(12)] },
@@ -244,11 +245,27 @@ t.test('W6: of a client that rests and feeds a full link both must be over befor
   for (let i = 1; i <= 12; i++) writeOneway(client.w, 0, i, 0, kilobyte)
   for (let i = 13; i <= 640; i++) writeOneway(client.w, 0, i, 0, bytes('x'))
   client.send()
+  const drain = () => {
+    host.carrier.read(world.now)
+    world.turn()
+  }
+  return { world, client, drain }
+}
+
+t.test('W6: of a client that rests and feeds a full link both must be over before it is read', async (t) => {
+  const { world, client, drain } = fullAndWasteful()
   t.ok(client.carrier.isPaused)
   world.pass(REST_MS_MAX)
   t.ok(client.carrier.isPaused, 'the link is full')
-  host.carrier.read(world.now)
-  world.turn()
+  drain()
+  t.notOk(client.carrier.isPaused)
+})
+
+t.test('W6: the same where the link is drained first', async (t) => {
+  const { world, client, drain } = fullAndWasteful()
+  drain()
+  t.ok(client.carrier.isPaused, 'it rests')
+  world.pass(REST_MS_MAX)
   t.notOk(client.carrier.isPaused)
 })
 
