@@ -374,14 +374,14 @@ export class Gateway {
     const found: SessionSnapshot[] = []
     for (const session of this.#sessions.values()) {
       if (found.length >= max) break
-      found.push(sessionSnapshot(session))
+      found.push(sessionSnapshot(session, this.env.now()))
     }
     return found
   }
 
   session(id: string): SessionSnapshot | undefined {
     const session = this.#sessions.get(id)
-    return session === undefined ? undefined : sessionSnapshot(session)
+    return session === undefined ? undefined : sessionSnapshot(session, this.env.now())
   }
 
   hosts(): HostSnapshot[] {

@@ -8,7 +8,7 @@ export type SessionSnapshot = {
   session: string
   user: string
   labels: Record<string, string>
-  connections: { transport: string; address: string; openedAt: number; rttMs: number; heldBytes: number }[]
+  connections: { transport: string; address: string; ageMs: number; rttMs: number; heldBytes: number }[]
   channels: ChannelSnapshot[]
 }
 export type HostSnapshot = {
@@ -27,7 +27,7 @@ export type HostSnapshot = {
 
 const stateNames = Object.fromEntries(Object.entries(attachState).map(([name, value]) => [value, name]))
 
-export function sessionSnapshot(session: Session): SessionSnapshot {
+export function sessionSnapshot(session: Session, now: number): SessionSnapshot {
   return {
     session: session.id,
     user: session.user,
@@ -35,7 +35,7 @@ export function sessionSnapshot(session: Session): SessionSnapshot {
     connections: session.connections.map((connection) => ({
       transport: connection.outlet.carrier.transport,
       address: connection.outlet.carrier.address,
-      openedAt: connection.openedAt,
+      ageMs: Math.round(now - connection.openedAt),
       rttMs: connection.rttMs,
       heldBytes: connection.outlet.held,
     })),

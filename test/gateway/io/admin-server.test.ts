@@ -67,6 +67,8 @@ t.test('views: stats, hosts, listeners, sessions, metrics, the page', async (t) 
   t.equal(listeners.find(({ transport }) => transport === 'tcp')?.port, portOf(gateway, 'tcp'))
   const channels = [{ service: 'arena', key: 'a1', host: 'local', state: 'attached' }]
   t.match((await ask(port, '/sessions')).json(), [{ session, user: 'ada', channels }])
+  const [{ connections }] = (await ask(port, '/sessions')).json() as unknown as { connections: { ageMs: number }[] }[]
+  t.ok(connections[0].ageMs >= 0 && connections[0].ageMs < 60_000, `${connections[0].ageMs} ms old`)
   t.match((await ask(port, `/sessions?session=${session}`)).json(), [{ session }])
   t.equal((await ask(port, '/sessions?session=nobody')).status, 404)
   t.equal((await ask(port, '/sessions?limit=0')).status, 400)
