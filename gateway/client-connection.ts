@@ -166,12 +166,13 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
     this.#waste = Math.min(WASTE_MAX, left + this.#wasted)
     this.#wasteAt = now
     this.#wasted = 0
-    if (this.#waste <= WASTE_FREE || this.state !== clientState.open) return
+    const { carrier } = this.outlet
+    if (this.#waste <= WASTE_FREE || this.state !== clientState.open || carrier.isSentAgain) return
     const restMs = Math.min(REST_MS_MAX, (this.#waste - WASTE_FREE) / WASTE_PER_MS)
     this.#rest ??= new Deadline(this)
     this.#gateway.deadlines.set(this.#rest, now + restMs)
     this.#gateway.counters.cells[cell.clientRests]++
-    this.outlet.carrier.pause()
+    carrier.pause()
   }
 
   /** Whether the first bytes are another security's; the connection is closed then. */

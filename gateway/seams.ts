@@ -22,6 +22,8 @@ export interface Carrier {
   /** Stops and goes on delivering received bytes (backpressure, W6). */
   pause(): void
   resume(): void
+  /** What is not read is sent again and again (KCP), so that not to read it saves nothing. */
+  readonly isSentAgain?: boolean
   /** Ends the carrier: what is queued is still sent if the peer reads it within a second. */
   close(code: number, text: string): void
   /** Ends it at once, nothing more is sent. */

@@ -226,6 +226,14 @@ t.test(
   },
 )
 
+t.test('a carrier whose peer sends again what is not read is read on', async (t) => {
+  const { client, send } = wasteful()
+  Object.assign(client.carrier, { isSentAgain: true })
+  send(2000)
+  t.notOk(client.carrier.isPaused)
+  t.equal(client.only(laneKind.reject).length, 1999)
+})
+
 t.test('frames of a channel that is detached count as well', async (t) => {
   const { world, client, send } = wasteful()
   send(1)
