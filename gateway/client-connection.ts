@@ -48,7 +48,7 @@ export const clientState = { greeting: 0, checking: 1, open: 2, closed: 3 } as c
 const CHARGE_BURST = 2500
 const CHARGES_PER_MS = 0.25
 /**
- * Messages that are refused, and frames that are dropped, cost the gateway as much as others and bring nothing. A connection
+ * Messages that are refused cost the gateway as much as others and bring nothing. A connection
  * that has sent more than a few windows of them at a stretch is read no faster than so many in a millisecond: it rests, at
  * most so long at a time, and its sender meets the end of its own TCP window. Nothing is lost, and nothing is refused by it.
  */
@@ -104,7 +104,7 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
   #chargedAt: number
   #looseOpen = 0
   #isUnheard = true
-  /** Wasted frames: of this read, and of late. */
+  /** Wasted messages: of this read, and of late. */
   #wasted = 0
   #waste = 0
   #wasteAt = 0
@@ -151,7 +151,7 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
     if (this.#wasted > 0) this.#restAfterWaste(now)
   }
 
-  /** A frame of a lane that was read for nothing: refused, or dropped. */
+  /** A message that was read for nothing: refused, or dropped by a limit. What `charge` counts is not counted here. */
   waste(): void {
     this.#wasted++
   }
@@ -159,6 +159,11 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
   /** While it is not read because of what it sends. */
   get isResting(): boolean {
     return this.#rest !== undefined && this.#rest.slot !== -1
+  }
+
+  /** Whether it is we who do not read what it sends. */
+  get #isUnread(): boolean {
+    return this.pausedBy !== undefined || this.isResting || this.outlet.carrier.holdsUnread === true
   }
 
   #restAfterWaste(now: number): void {
@@ -330,6 +335,11 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
     if (deadline === this.#rest) {
       // W6: a full link may still keep it from being read.
       if (this.pausedBy === undefined) this.outlet.carrier.resume()
+      return
+    }
+    if (this.#isUnread) {
+      // O1: what it has sent is heard before anybody calls it silent.
+      this.#gateway.deadlines.set(deadline, now + REST_MS_MAX)
       return
     }
     if (this.state !== clientState.open) {

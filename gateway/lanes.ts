@@ -59,7 +59,6 @@ export class Lanes {
       // Behind a DETACHED of ours in flight this is honest (A10); before ATTACHED it is not (A3, A7).
       if (attachment.state !== attachState.detached) return connection.violate('lane frame before ATTACHED')
       this.#gateway.counters.drops[drop.detachedAlias]++
-      connection.waste()
       return connection.charge()
     }
     const kind = frame.kind
@@ -71,10 +70,7 @@ export class Lanes {
     if (kind >= laneKind.latest) return this.#unnumberedUp(connection, attachment, frame)
     if (kind === laneKind.ack) return this.#ackUp(connection, attachment, frame)
     if (kind === laneKind.replay || kind === laneKind.reject) return connection.violate('a host frame from a client')
-    if (!this.#inOrderUp(attachment, frame)) {
-      connection.waste()
-      return connection.charge()
-    }
+    if (!this.#inOrderUp(attachment, frame)) return connection.charge()
     if (kind === laneKind.skip) {
       if (!this.#skipUp(attachment, frame)) return connection.violate('malformed SKIP')
     } else {
@@ -101,10 +97,7 @@ export class Lanes {
   #messageUp(connection: ClientConnection, attachment: Attachment, frame: LaneFrame, start: number): boolean {
     const entry = frame.route < connection.routes.length ? connection.routes[frame.route] : undefined
     if (entry === undefined) return connection.violate('route number that was not announced')
-    if (!this.#inOrderUp(attachment, frame)) {
-      connection.waste()
-      return connection.charge()
-    }
+    if (!this.#inOrderUp(attachment, frame)) return connection.charge()
     const rule = entry.rule(this.#gateway.routes, attachment.service)
     if (rule === undefined) {
       this.#refuse(connection, attachment, entry.name, code.no_route, 0)
@@ -163,6 +156,7 @@ export class Lanes {
     const rule = entry.rule(this.#gateway.routes, attachment.service)
     if (rule === undefined) {
       this.#gateway.counters.drops[drop.refusedUnnumbered]++
+      connection.waste()
       return true
     }
     const pipeline = connection.pipelines()[rule.index + 1]

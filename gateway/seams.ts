@@ -24,6 +24,8 @@ export interface Carrier {
   resume(): void
   /** What is not read is sent again and again (KCP), so that not to read it saves nothing. */
   readonly isSentAgain?: boolean
+  /** Whether its peer has sent something that waits here to be received. */
+  readonly holdsUnread?: boolean
   /** Ends the carrier: what is queued is still sent if the peer reads it within a second. */
   close(code: number, text: string): void
   /** Ends it at once, nothing more is sent. */

@@ -64,6 +64,7 @@ export class Acceptor {
   readonly #server: net.Server
   #proxies: Networks | undefined
   #forwarders: Networks | undefined
+  #isStopped = false
 
   constructor(options: AcceptorOptions) {
     this.#options = options
@@ -118,8 +119,12 @@ export class Acceptor {
   }
 
   readonly #meets = (socket: net.Socket): void => {
-    if (socket.destroyed) this.#release()
-    else this.#meet(socket)
+    if (socket.destroyed || this.#isStopped) {
+      socket.destroy()
+      this.#release()
+    } else {
+      this.#meet(socket)
+    }
   }
 
   #meet(socket: net.Socket): void {
@@ -161,6 +166,7 @@ export class Acceptor {
     const { name, host } = this.#options.settings
     const { counters } = this.#options.home.budget
     const server = this.#server
+    this.#isStopped = false
     return new Promise((resolve, reject) => {
       const failed = (error: NodeJS.ErrnoException) => reject(new Error(listenError(name, host, port, error)))
       server.once('error', failed)
@@ -172,8 +178,9 @@ export class Acceptor {
     })
   }
 
-  /** Stops accepting; open connections stay. */
+  /** Stops accepting; open connections stay, those that nobody has met go. */
   stop(): void {
+    this.#isStopped = true
     this.#server.close()
   }
 }

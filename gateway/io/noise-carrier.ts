@@ -45,6 +45,10 @@ export class NoiseCarrier implements Carrier, CarrierEvents {
     this.#stream = stream
   }
 
+  get holdsUnread(): boolean {
+    return this.#inner.holdsUnread === true
+  }
+
   /** Sends what the stream has to say first: a dialler's message. */
   begin(): void {
     this.#inner.write(this.#stream.drain())

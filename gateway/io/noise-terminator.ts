@@ -1,5 +1,6 @@
 // Noise in front of a listener: takes the carriers of accepted connections, and gives the core what is inside once their
-// handshake is done. Whoever is not done in the handshake time, whatever it sends meanwhile, is gone. Keys and tickets are
+// handshake is done. Whoever is not done in the handshake time, whatever it sends
+// meanwhile, is gone; what was sent and waits here is heard before. Keys and tickets are
 // asked for at each handshake (noise-identity.ts).
 import { code } from '../../protocols/codes.ts'
 import { SecureStream, type StreamFailure } from '../../protocols/secure/secure-stream.ts'
@@ -9,6 +10,9 @@ import { NoiseCarrier, type NoiseHome } from './noise-carrier.ts'
 import type { ListenerHome } from './tcp-listener.ts'
 
 const SECRET_BYTES = 32
+
+/** While what a client has sent waits here, it is not late. */
+const AGAIN_MS = 250
 
 export class NoiseTerminator implements NoiseHome {
   readonly #home: ListenerHome
@@ -30,6 +34,10 @@ export class NoiseTerminator implements NoiseHome {
     const stream = SecureStream.responder(noise.responder(this.#transport), randomBytes(SECRET_BYTES))
     const inside = new NoiseCarrier(this, carrier, stream)
     const late = () => {
+      if (carrier.holdsUnread) {
+        this.#waiting.set(inside, setTimeout(late, AGAIN_MS))
+        return
+      }
       this.#home.counters.noiseHandshakesTimedOut++
       inside.giveUp()
     }

@@ -1,7 +1,7 @@
 // The reads of one connection, handed on in portions as its share of a turn allows (turn-share.ts). A portion is lent for
 // the call. What has to wait is a copy: a small read, whose turn mostly comes before its socket is looked at again, or one
 // that is not small, or a second one; then the socket is not read until they are gone. So two reads are the most.
-import type { TurnShare, Waiting } from './turn-share.ts'
+import { KEPT_BYTES_MAX, type TurnShare, type Waiting } from './turn-share.ts'
 
 const PORTION_BYTES = 8 * 1024
 const NOTHING = new Uint8Array(0)
@@ -30,11 +30,27 @@ export class Portions implements Waiting {
     this.#reader = reader
   }
 
+  /** Whether something was read and not handed on yet. */
+  get holds(): boolean {
+    return this.#kept.length > 0
+  }
+
   /** Takes what was read: hands it on, now or later. */
   read(lent: Uint8Array): void {
-    if (this.#isWaiting || this.#kept.length > 0 || this.#share.isSpent()) this.#keep(lent, 0)
-    else if (lent.length <= PORTION_BYTES) this.#reader.take(lent)
-    else this.#deal(lent)
+    if (this.#isWaiting || this.#kept.length > 0 || this.#share.isSpent()) {
+      if (this.#isHeld || this.#share.keptBytes + lent.length <= KEPT_BYTES_MAX) this.#keep(lent, 0)
+      else this.#takeNow(lent)
+    } else if (lent.length <= PORTION_BYTES) {
+      this.#reader.take(lent)
+    } else {
+      this.#deal(lent)
+    }
+  }
+
+  #takeNow(lent: Uint8Array): void {
+    const kept = this.#taken()
+    if (kept.length > 0) this.#reader.take(kept)
+    this.#reader.take(lent)
   }
 
   hold(): void {
@@ -48,22 +64,25 @@ export class Portions implements Waiting {
     else if (!this.#isWaiting) this.#start()
   }
 
-  /** Its peer has ended: what it had sent before is handed on now, unless its owner holds it. */
+  /** Its peer has ended: what it had sent before is handed on now, since it will not come again. To be called at its end. */
   finish(): void {
-    const kept = this.#kept
-    if (kept.length === 0 || this.#isHeld) return
-    this.#kept = NOTHING
-    this.#reader.take(kept)
+    const kept = this.#taken()
+    if (kept.length > 0 && this.#reader.isOpen) this.#reader.take(kept)
   }
 
   turnCame(): void {
     this.#isWaiting = false
-    if (!this.#reader.isOpen) this.#kept = NOTHING
+    if (!this.#reader.isOpen) this.#taken()
     if (this.#isHeld) return
+    this.#deal(this.#taken())
+    if (this.#kept.length === 0 && !this.#isHeld) this.#start()
+  }
+
+  #taken(): Uint8Array {
     const kept = this.#kept
     this.#kept = NOTHING
-    this.#deal(kept)
-    if (this.#kept.length === 0 && !this.#isHeld) this.#start()
+    this.#share.keptBytes -= kept.length
+    return kept
   }
 
   #deal(bytes: Uint8Array): void {
@@ -87,6 +106,7 @@ export class Portions implements Waiting {
     const before = this.#kept
     // Out of the pool where it is small.
     this.#kept = Buffer.allocUnsafe(before.length + bytes.length - from)
+    this.#share.keptBytes += bytes.length - from
     this.#kept.set(before)
     this.#kept.set(from === 0 ? bytes : bytes.subarray(from), before.length)
     if (before.length > 0 || this.#kept.length > PORTION_BYTES) this.#stop()

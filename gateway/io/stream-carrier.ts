@@ -132,6 +132,10 @@ export class StreamCarrier implements Carrier, SocketSink, PortionReader {
     this.#portions.goOn()
   }
 
+  get holdsUnread(): boolean {
+    return this.#portions.holds
+  }
+
   stopReading(): void {
     hold(this.#socket)
   }
@@ -178,6 +182,7 @@ export class StreamCarrier implements Carrier, SocketSink, PortionReader {
   }
 
   socketClosed(): void {
+    this.#portions.finish()
     this.#isOpen = false
     this.#home.carriers.delete(this)
     this.#released?.()

@@ -19,6 +19,8 @@ const CLIENTS: ShareTimes = { turnMs: 8, eachMs: 1 }
 /** What a link carries is for many clients. */
 const LINKS: ShareTimes = { turnMs: 6, eachMs: 3 }
 const NEWCOMERS: ShareTimes = { turnMs: 3, eachMs: 1 }
+/** What all that wait may have kept. Beyond, who brings more is served at once: rather a late timer than no memory. */
+export const KEPT_BYTES_MAX = 64 * 1024 * 1024
 /** The clock is asked once in so many reads: asking costs as much as judging a message. */
 const READS_PER_LOOK = 8
 
@@ -30,6 +32,8 @@ export interface Waiting {
 }
 
 export class TurnShare {
+  /** Of those who wait, and of those whose owners hold them. */
+  keptBytes = 0
   readonly #times: ShareTimes
   readonly #now: () => number
   readonly #afterReads: (then: () => void) => unknown

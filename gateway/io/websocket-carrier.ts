@@ -68,6 +68,10 @@ export class WebSocketCarrier implements Carrier, SocketSink, PortionReader, Web
     this.#portions.goOn()
   }
 
+  get holdsUnread(): boolean {
+    return this.#portions.holds
+  }
+
   stopReading(): void {
     hold(this.#socket)
   }
@@ -125,6 +129,7 @@ export class WebSocketCarrier implements Carrier, SocketSink, PortionReader, Web
   }
 
   socketClosed(): void {
+    this.#portions.finish()
     this.#isOpen = false
     this.#home.carriers.delete(this)
     this.#released?.()

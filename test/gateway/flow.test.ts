@@ -234,12 +234,33 @@ t.test('a carrier whose peer sends again what is not read is read on', async (t)
   t.equal(client.only(laneKind.reject).length, 1999)
 })
 
-t.test('frames of a channel that is detached count as well', async (t) => {
+t.test('what is charged for is not waited for as well: frames on a channel that was detached', async (t) => {
   const { world, client, send } = wasteful()
   send(1)
   world.gateway.attaches.end(world.gateway.connections.values().next().value!.aliases[0]!, code.busy, 0)
   send(600)
+  t.notOk(client.carrier.isPaused, 'a window of each of its channels may be on the way')
+  send(2500)
+  t.equal(client.carrier.closedWith, code.rate_limited)
+})
+
+t.test('unnumbered messages on a route that is nobody', async (t) => {
+  const { client } = wasteful()
+  client.route(3, 'nobody.knows')
+  for (let i = 0; i < 600; i++) writeUnreliable(client.w, 0, 1, 3, bytes('x'))
+  client.send()
   t.ok(client.carrier.isPaused)
+})
+
+t.test('O1: nobody is called silent for what waits here', async (t) => {
+  const world = new World()
+  const { client } = attachedPair(world)
+  Object.assign(client.carrier, { holdsUnread: true })
+  world.pass(10 * world.gateway.settings.times.heartbeatMs)
+  t.equal(client.carrier.closedWith, undefined)
+  Object.assign(client.carrier, { holdsUnread: false })
+  world.pass(REST_MS_MAX)
+  t.equal(client.carrier.closedWith, code.idle)
 })
 
 /** A client that feeds a full link, and rests at the same time. */

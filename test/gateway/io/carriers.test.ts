@@ -3,6 +3,7 @@ import t from 'tap'
 import { WebSocket } from 'ws'
 import { IoCounters } from '../../../gateway/io/io-counters.ts'
 import { OpenCarriers, StreamCarrier } from '../../../gateway/io/stream-carrier.ts'
+import { clientShare } from '../../../gateway/io/turn-share.ts'
 import { clientSlab, WriteSlab } from '../../../gateway/io/write-slab.ts'
 import { code } from '../../../protocols/codes.ts'
 import { FrameSplitter } from '../../../protocols/wire/splitter.ts'
@@ -240,3 +241,17 @@ t.test(
     t.ok(most <= 24, `${most} in a turn`)
   },
 )
+
+t.test('what waits here when the connection breaks is handed on before its end is told', async (t) => {
+  const { socket: peer, told } = await carried(t, clientSlab())
+  const { isSpent } = clientShare
+  t.teardown(() => Object.assign(clientShare, { isSpent }))
+  clientShare.isSpent = () => true
+  peer.write('the last word')
+  await eventually(() => clientShare.keptBytes > 0, 'what was read')
+  t.strictSame(told.received, [])
+  peer.resetAndDestroy()
+  await eventually(() => told.closed === 1, 'the end')
+  t.equal(Buffer.concat(told.received).toString(), 'the last word')
+  t.equal(clientShare.keptBytes, 0)
+})

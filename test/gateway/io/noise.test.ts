@@ -13,6 +13,7 @@ import { code } from '../../../protocols/codes.ts'
 import { Reader } from '../../../protocols/wire/reader.ts'
 import { Writer } from '../../../protocols/wire/writer.ts'
 import { type NoiseClient, overNoise, type RawPipe, rawPipe } from './noise-pipe.ts'
+import { clientShare } from '../../../gateway/io/turn-share.ts'
 import { ScriptedHost } from './scripted-host.ts'
 import { eventually, portOf, scratchFolder, started, type Test, testSettings } from './started.ts'
 
@@ -100,6 +101,22 @@ t.test('garbage, half a handshake and silence cost a place for the handshake tim
   t.equal(running.gateway.connections.size, 0)
   t.match(await metrics(running), 'skewer_handshakes_failed_total{reason="noise_timeout"} 6')
   t.match(await metrics(running), 'skewer_sockets_open 0')
+})
+
+t.test('O1: a handshake that waits here is not too late', async (t) => {
+  const { running, key } = await noiseGateway(t)
+  const { isSpent } = clientShare
+  t.teardown(() => Object.assign(clientShare, { isSpent }))
+  clientShare.isSpent = () => true
+  const pipe = await dialed(t, running, 'tcp')
+  const { client } = overNoise(pipe, 'tcp', { gatewayKey: key })
+  await eventually(() => clientShare.keptBytes > 0, 'the first message')
+  // Three times that of the handshake.
+  await new Promise((resolve) => setTimeout(resolve, 900))
+  t.notOk(pipe.isGone)
+  Object.assign(clientShare, { isSpent })
+  await client.login('ada')
+  t.equal(client.welcome?.user, 'ada')
 })
 
 /** What a client would send first. */

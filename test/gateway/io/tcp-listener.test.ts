@@ -1,5 +1,6 @@
 import net from 'node:net'
 import t from 'tap'
+import { newcomerShare } from '../../../gateway/io/turn-share.ts'
 import { code } from '../../../protocols/codes.ts'
 import { overSocket } from './scripted-client.ts'
 import { ScriptedHost } from './scripted-host.ts'
@@ -107,4 +108,25 @@ t.test('a busy port is an error that names the listener and the port', async (t)
   await t.rejects(started(t, settings), {
     message: `listener game cannot listen on 127.0.0.1:${port}: another process listens there already`,
   })
+})
+
+t.test('who was accepted and not met yet when the gateway ends is not met any more', async (t) => {
+  const running = await started(t, testSettings(t, '127.0.0.1:1'))
+  const { isSpent, wait } = newcomerShare
+  t.teardown(() => Object.assign(newcomerShare, { isSpent, wait }))
+  let waits = 0
+  newcomerShare.isSpent = () => true
+  newcomerShare.wait = (newcomer) => {
+    waits++
+    wait.call(newcomerShare, newcomer)
+  }
+  const client = overSocket(net.connect(portOf(running, 'tcp'), '127.0.0.1'))
+  t.teardown(() => client.pipe.destroy())
+  await eventually(() => waits === 1, 'the newcomer')
+  const ended = running.close()
+  Object.assign(newcomerShare, { isSpent, wait })
+  await ended
+  await client.until(() => client.isGone, 'its end')
+  t.equal(client.welcome, undefined)
+  t.equal(running.gateway.connections.size, 0)
 })

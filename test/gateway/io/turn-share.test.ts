@@ -1,7 +1,7 @@
 // What connections may cost a turn: a clock that only moves when a reader works, and turns that end when the test says so.
 import t from 'tap'
 import { Portions, type PortionReader } from '../../../gateway/io/portions.ts'
-import { TurnShare, type Waiting } from '../../../gateway/io/turn-share.ts'
+import { KEPT_BYTES_MAX, TurnShare, type Waiting } from '../../../gateway/io/turn-share.ts'
 
 const TURN_MS = 10
 const EACH_MS = 1
@@ -183,4 +183,49 @@ t.test('what waits when the peer ends is handed on before the end', async (t) =>
   reader.portions.read(numbered(4 * PORTION_BYTES))
   reader.portions.finish()
   t.strictSame(Uint8Array.from(reader.got), numbered(4 * PORTION_BYTES))
+})
+
+t.test('of one that its owner holds the same: it will not be read any more', async (t) => {
+  const world = new World()
+  const reader = new Reader(world, 'a', 0.01)
+  reader.onTake = () => reader.portions.hold()
+  reader.portions.read(numbered(3 * PORTION_BYTES))
+  t.equal(reader.got.length, PORTION_BYTES)
+  reader.onTake = () => {}
+  reader.portions.finish()
+  t.strictSame(Uint8Array.from(reader.got), numbered(3 * PORTION_BYTES))
+  t.equal(world.share.keptBytes, 0)
+})
+
+t.test('what all keep together is bounded: beyond it a read is handed on at once, behind what was kept', async (t) => {
+  const world = new World()
+  const read = numbered(64 * 1024)
+  const spender = new Reader(world, 'spender', TURN_MS)
+  spender.portions.read(numbered(10))
+  const readers = Array.from({ length: 1500 }, (_, i) => new Reader(world, `${i}`, 0))
+  let most = 0
+  for (const reader of readers) {
+    reader.portions.read(read)
+    most = Math.max(most, world.share.keptBytes)
+  }
+  t.ok(most > KEPT_BYTES_MAX - 2 * read.length && most <= KEPT_BYTES_MAX, `${most} bytes`)
+  const keeper = readers.find(({ got }) => got.length === 0)!
+  t.ok(keeper.portions.holds)
+  const next = read.toReversed()
+  keeper.portions.read(next)
+  t.strictSame(Uint8Array.from(keeper.got), new Uint8Array(Buffer.concat([read, next])), 'in order')
+  t.notOk(keeper.portions.holds)
+  while (world.hasWork) world.endTurn()
+  t.equal(world.share.keptBytes, 0)
+  t.ok(readers.every(({ got, isRead }) => got.length >= read.length && isRead))
+})
+
+t.test('what was kept of one that is gone is counted no more', async (t) => {
+  const world = new World()
+  const reader = new Reader(world, 'a', 2)
+  reader.portions.read(numbered(4 * PORTION_BYTES))
+  t.ok(world.share.keptBytes > 0)
+  reader.isOpen = false
+  reader.portions.finish()
+  t.equal(world.share.keptBytes, 0)
 })
