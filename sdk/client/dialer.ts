@@ -178,10 +178,10 @@ export class Dialer implements RaceOwner {
     return new ClientConnection(this.#core, ++this.#lastId, address)
   }
 
-  /** The next gateway in order that is not left alone; where there is one gateway, it again. */
+  /** The next gateway in order that is not left alone; where there is one gateway, it again. Not where the owner chose. */
   furtherWays(now: number): readonly number[] {
     const { gateways } = this.#core.settings
-    if (this.active !== undefined) return []
+    if (this.active !== undefined || !this.#probing.isWanted) return []
     for (let tries = 0; tries < gateways.length; tries++) {
       this.#dialGateway = (this.#dialGateway + 1) % gateways.length
       if (!(this.#leftUntil[this.#dialGateway] > now)) return gateways[this.#dialGateway]
@@ -269,7 +269,10 @@ export class Dialer implements RaceOwner {
   gone(connection: ClientConnection, why: number, text: string, retryMs: number, now: number): void {
     const wasActive = connection === this.active
     this.#ended(connection, why, text, now)
-    if (!comesBack(why) && (wasActive || this.active === undefined)) {
+    // What one gateway or way cannot do, another that is being tried beside it perhaps can.
+    const isOfTheWay = why === code.version || why === code.wrong_security || why === code.ticket_invalid
+    const isTriedElsewhere = isOfTheWay && this.#race !== undefined && !this.#race.isOver
+    if (!comesBack(why) && (wasActive || (this.active === undefined && !isTriedElsewhere))) {
       this.#core.endSession(why, text, now)
       return
     }

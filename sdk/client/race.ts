@@ -2,7 +2,7 @@
 // before or as soon as that one fails; whoever is welcomed first wins, and the others are closed before they have attached
 // anything (A2, CLI-1.5). One shows its ticket or token at a time, the next when that one fails or takes too long: a token may be
 // good for one login only. While there is no connection and nobody greets, the next gateway is asked beside this one, and the
-// ways that failed are tried once more: over UDP a gateway that is gone is silent for as long as a handshake may take.
+// ways that failed are tried again: over UDP a gateway that is gone is silent for as long as a handshake may take.
 //
 //   waiting -> token -> dialing -> hello -> (turn) login -> welcomed: the winner
 import { code } from '../../protocols/codes.ts'
@@ -14,7 +14,7 @@ import type { Greeter } from './greeter.ts'
 const TOKEN_MS = 30_000
 /** A greeting that is not answered for so long lets the next connection greet beside it. */
 const GREETING_MS = 1000
-/** On average, behind the last dial of a gateway that has not greeted, until further ways are dialed beside it. */
+/** On average, behind the last dial of a gateway that has not greeted, until further ways are dialed beside it; then doubled. */
 const FURTHER_MS = 1000
 
 /**
@@ -45,7 +45,8 @@ export class Race {
   #waiting: number[]
   #nextAt = Infinity
   /** Further ways are looked for until then. */
-  #furtherUntil = -Infinity
+  #furtherUntil = Infinity
+  #furtherMs = FURTHER_MS
   #greetedAt = -Infinity
   #isFetching = false
 
@@ -66,11 +67,6 @@ export class Race {
     return this.runners.some((runner) => runner.shownGeneration > 0)
   }
 
-  start(now: number): void {
-    this.#furtherUntil = now + this.#core.settings.handshakeMs
-    this.#next(now)
-  }
-
   /** There is no connection any more: what was a look at better ways is all there is. */
   becomeMove(now: number): void {
     this.purpose = 'move'
@@ -79,7 +75,7 @@ export class Race {
   }
 
   /** Dials the next address, after a token was fetched where one is needed. */
-  #next(now: number): void {
+  start(now: number): void {
     const address = this.#waiting.shift()
     if (address === undefined) return
     const runner = this.#owner.connectionTo(address)
@@ -89,6 +85,7 @@ export class Race {
       return
     }
     runner.lostAt = now + TOKEN_MS
+    this.#nextAt = Infinity
     this.#greeter.prepare((isReady, at) => {
       if (runner.state !== 'token' || !this.runners.includes(runner)) return
       if (isReady) {
@@ -105,7 +102,7 @@ export class Race {
   /** Further addresses, dialed behind the others. */
   add(addresses: readonly number[], now: number): void {
     this.#enter(addresses)
-    if (this.runners.length === 0) this.#next(now)
+    if (this.runners.length === 0) this.start(now)
     else if (this.runners.some((it) => it.state !== 'token'))
       this.#nextAt = Math.min(this.#nextAt, now + this.#core.settings.raceMs)
   }
@@ -129,7 +126,7 @@ export class Race {
     const at = this.runners.indexOf(runner)
     if (at < 0) return
     this.runners.splice(at, 1)
-    this.#next(now)
+    this.start(now)
     this.#greetNext(now)
   }
 
@@ -149,7 +146,7 @@ export class Race {
   tick(now: number): void {
     if (this.#nextAt <= now) {
       if (this.#waiting.length === 0) this.#lookFurther(now)
-      this.#next(now)
+      this.start(now)
     }
     this.#greetNext(now)
   }
@@ -158,6 +155,7 @@ export class Race {
     const { settings, env } = this.#core
     runner.state = 'dialing'
     runner.lostAt = now + settings.handshakeMs
+    if (this.#furtherUntil === Infinity) this.#furtherUntil = runner.lostAt
     env.dial(runner.id, settings.addresses[runner.address])
     this.#arm(now)
   }
@@ -166,13 +164,15 @@ export class Race {
     const { settings, env } = this.#core
     if (this.#waiting.length > 0) this.#nextAt = now + settings.raceMs
     // Not all clients of a gateway that is gone at one time.
-    else this.#nextAt = this.purpose === 'move' ? now + FURTHER_MS * (0.5 + env.random()) : Infinity
+    else this.#nextAt = this.purpose === 'move' ? now + this.#furtherMs * (0.5 + env.random()) : Infinity
   }
 
   #lookFurther(now: number): void {
     // A gateway that greets is there; one that gave a hint wants to be left alone; and a race must end for the back-off's sake.
     this.#nextAt = Infinity
     if (this.purpose !== 'move' || this.hintMs > 0 || now >= this.#furtherUntil) return
+    // The pauses double: the gateway may be there and have more to do than it can.
+    this.#furtherMs *= 2
     if (!this.runners.some((runner) => runner.nonce !== undefined)) this.#enter(this.#owner.furtherWays(now))
     this.#arm(now)
   }

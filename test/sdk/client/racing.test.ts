@@ -88,13 +88,6 @@ t.test('a way that fails lets the next start at once, and the last one that fail
 t.test(
   'a gateway that is silent over UDP and refuses the rest: a second later the next one is asked beside it',
   async (t) => {
-    const rig = new Rig({ addresses: [['kcp', 'ws', 'tcp'], 'b', 'c'] })
-    rig.core.connect(rig.now)
-    rig.core.lost(1, rig.now, 'refused')
-    rig.core.lost(2, rig.now, 'refused')
-    rig.core.lost(3, rig.now, 'refused')
-    rig.pass(100)
-    t.equal(addressesOf(rig), 'kcp ws tcp b', 'with nothing left to wait for it is the next turn, after the back-off')
     const silent = new Rig({ addresses: [['ws', 'kcp'], 'b', ['kcp2']] })
     silent.core.connect(silent.now)
     silent.core.lost(1, silent.now, 'refused')
@@ -102,7 +95,9 @@ t.test(
     t.equal(addressesOf(silent), 'ws kcp')
     silent.pass(1)
     t.equal(addressesOf(silent), 'ws kcp b')
-    silent.pass(1000)
+    silent.pass(1999)
+    t.equal(addressesOf(silent), 'ws kcp b', 'the pauses double')
+    silent.pass(1)
     t.equal(addressesOf(silent), 'ws kcp b kcp2')
     silent.greet(idOf(silent, 'b'))
     t.equal(silent.core.dialer.active?.id, idOf(silent, 'b'))
@@ -120,7 +115,7 @@ t.test('with one gateway, the ways that failed are tried again beside the one th
   rig.pass(1000)
   t.equal(addressesOf(rig), 'kcp ws ws')
   rig.core.lost(3, rig.now, 'refused')
-  rig.pass(1000)
+  rig.pass(2000)
   t.equal(addressesOf(rig), 'kcp ws ws ws', 'no way twice at a time')
   rig.greet(4)
   t.equal(rig.core.dialer.active?.id, 4)
@@ -151,6 +146,60 @@ t.test('no other gateway is asked beside one that has greeted, or that wants to 
   refuse(full, 2, code.overloaded, 3000)
   full.pass(2000)
   t.equal(addressesOf(full), 'kcp ws')
+})
+
+t.test('what one gateway cannot do ends nothing while another is being tried', async (t) => {
+  for (const why of [code.ticket_invalid, code.version, code.wrong_security]) {
+    const rig = new Rig({ addresses: ['kcp', 'b'] })
+    rig.core.connect(rig.now)
+    rig.pass(1000)
+    rig.hello(2)
+    refuse(rig, 2, why)
+    t.ok(rig.core.dialer.isWanted, `${why}`)
+    rig.greet(1)
+    t.equal(rig.core.dialer.active?.id, 1)
+    const alone = new Rig({ addresses: ['kcp', 'b'] })
+    alone.core.connect(alone.now)
+    alone.hello(1)
+    refuse(alone, 1, why)
+    t.notOk(alone.core.dialer.isWanted, 'where nothing else is tried it is the end')
+  }
+})
+
+t.test('a way that was chosen by itself is not left for another gateway while it is silent', async (t) => {
+  const rig = new Rig({ addresses: ['kcp', 'b'] })
+  rig.core.connect(rig.now)
+  rig.core.switchTo(1, rig.now)
+  rig.pass(4999)
+  t.equal(addressesOf(rig), 'kcp b')
+})
+
+t.test('while a token is fetched no other way is dialed, and its time is not that of the handshake', async (t) => {
+  const gives: (() => void)[] = []
+  const token: TokenProvider = (give) => void gives.push(() => give(text('t'), rig.now))
+  const rig = new Rig({ addresses: ['kcp', 'b'], token })
+  rig.core.connect(rig.now)
+  rig.pass(7000)
+  t.equal(rig.dials.length, 0)
+  t.equal(gives.length, 1)
+  gives[0]()
+  rig.pass(1000)
+  t.equal(addressesOf(rig), 'kcp b', 'there is time for a further gateway')
+})
+
+t.test('one token is fetched at a time, where the first has been shown', async (t) => {
+  const gives: (() => void)[] = []
+  const token: TokenProvider = (give) => void gives.push(() => give(text('t'), rig.now))
+  const rig = new Rig({ addresses: ways, token })
+  rig.core.connect(rig.now)
+  gives[0]()
+  rig.hello(1)
+  t.match(rig.frames(1), [{ kind: 'login' }])
+  rig.pass(400)
+  t.equal(gives.length, 2)
+  gives[1]()
+  rig.pass(250)
+  t.equal(addressesOf(rig), 'kcp ws tcp')
 })
 
 t.test('a session that is carried looks no further while it moves', async (t) => {
