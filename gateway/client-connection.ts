@@ -50,7 +50,7 @@ const CHARGES_PER_MS = 0.25
 /**
  * Messages that are refused cost the gateway as much as others and bring nothing. A connection
  * that has sent more than a few windows of them at a stretch is read no faster than so many in a millisecond: it rests, at
- * most so long at a time, and its sender meets the end of its own TCP window. Nothing is lost, and nothing is refused by it.
+ * most so long at a time, and its sender meets the end of its own TCP or KCP window. Nothing is lost, and nothing is refused by it.
  */
 const WASTE_FREE = 512
 const WASTE_PER_MS = 1
@@ -171,13 +171,12 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
     this.#waste = Math.min(WASTE_MAX, left + this.#wasted)
     this.#wasteAt = now
     this.#wasted = 0
-    const { carrier } = this.outlet
-    if (this.#waste <= WASTE_FREE || this.state !== clientState.open || carrier.isSentAgain) return
+    if (this.#waste <= WASTE_FREE || this.state !== clientState.open) return
     const restMs = Math.min(REST_MS_MAX, (this.#waste - WASTE_FREE) / WASTE_PER_MS)
     this.#rest ??= new Deadline(this)
     this.#gateway.deadlines.set(this.#rest, now + restMs)
     this.#gateway.counters.cells[cell.clientRests]++
-    carrier.pause()
+    this.outlet.carrier.pause()
   }
 
   /** Whether the first bytes are another security's; the connection is closed then. */

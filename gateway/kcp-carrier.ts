@@ -111,10 +111,6 @@ export class KcpCarrier implements Carrier, KcpSink, Expiring {
     return ip.startsWith('::ffff:') ? ip.slice(7) : ip
   }
 
-  get isSentAgain(): boolean {
-    return true
-  }
-
   get isGone(): boolean {
     return this.#state === state.gone
   }

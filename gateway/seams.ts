@@ -22,8 +22,6 @@ export interface Carrier {
   /** Stops and goes on delivering received bytes (backpressure, W6). */
   pause(): void
   resume(): void
-  /** What is not read is sent again and again (KCP), so that not to read it saves nothing. */
-  readonly isSentAgain?: boolean
   /** Whether its peer has sent something that waits here to be received. */
   readonly holdsUnread?: boolean
   /** Ends the carrier: what is queued is still sent if the peer reads it within a second. */

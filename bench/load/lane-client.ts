@@ -64,8 +64,8 @@ export class LaneClient implements LoadClient {
   #windowBytes = 0
   #sent = 0
   #acked = 0
-  /** Numbers that will not be acknowledged before others are: a sly one sends others in their place. */
-  #refused = 0
+  /** Refused numbers above the acknowledged ones, in the order of their refusal: a sly one sends others in their place. */
+  #refused: number[] = []
   #received = 0
   #ackedOut = 0
   /** When an ACK is due, and when messages were last written. */
@@ -99,7 +99,7 @@ export class LaneClient implements LoadClient {
   room(): number {
     if (!this.#isAttached || this.#isClosed) return 0
     if (this.#manners === 'rude') return Infinity
-    const unacked = this.#sent - this.#acked - this.#refused
+    const unacked = this.#sent - this.#acked - this.#refused.length
     const byBytes = Math.floor(this.#windowBytes / this.#payload.length) - unacked
     return Math.max(0, Math.min(this.#windowCount - unacked, byBytes))
   }
@@ -177,9 +177,10 @@ export class LaneClient implements LoadClient {
       this.#hear(lane.number, bytes, lane.bodyStart, end)
     } else if (lane.kind === laneKind.ack) {
       this.#acked += (lane.number - this.#acked) & NUMBER_MASK
-      this.#refused = Math.min(this.#refused, this.#sent - this.#acked)
+      if (this.#refused.length > 0) this.#refused = this.#refused.filter((number) => number > this.#acked)
     } else if (lane.kind === laneKind.reject && this.#manners !== 'honest') {
-      this.#refused++
+      const number = this.#sent - ((this.#sent - lane.number) & NUMBER_MASK)
+      if (number > this.#acked) this.#refused.push(number)
     } else if (lane.kind === laneKind.reject) {
       const why = readLaneBody(lane) ? codeName(lane.code) : 'no reason'
       this.#fail(`a message was refused (${why}): what is allowed to a client is below this load`)

@@ -226,14 +226,6 @@ t.test(
   },
 )
 
-t.test('a carrier whose peer sends again what is not read is read on', async (t) => {
-  const { client, send } = wasteful()
-  Object.assign(client.carrier, { isSentAgain: true })
-  send(2000)
-  t.notOk(client.carrier.isPaused)
-  t.equal(client.only(laneKind.reject).length, 1999)
-})
-
 t.test('what is charged for is not waited for as well: frames on a channel that was detached', async (t) => {
   const { world, client, send } = wasteful()
   send(1)
