@@ -23,7 +23,6 @@ import type { Gateway } from './gateway.ts'
 import type { Link } from './link.ts'
 import type { Outlet } from './outlet.ts'
 import { sealPin } from './pins.ts'
-import { channelName } from './session.ts'
 
 /** Aliases are small: a client numbers its channels from 0. */
 export const ALIASES_MAX = 256
@@ -60,14 +59,13 @@ export class Attaches {
       this.#refuse(attachment, refusal, refusal < 500 ? RETRY_MS : 0)
       return true
     }
-    const name = channelName(attachment.placedAt, key)
-    const older = session.channels.get(name)
+    const older = session.channelOf(attachment.placedAt, key)
     // Only what is older is closed here; a late ATTACH with a lower epoch, or one that shows an older ticket, must not cut
     // off the newer one: the host answers it with STALE or SPENT (A5).
     const isNewer = older === undefined || (older.epoch < a.epoch && older.ticketGeneration <= a.ticketGeneration)
     if (isNewer) {
       if (older !== undefined) this.supersede(older)
-      session.channels.set(name, attachment)
+      session.enter(attachment)
     }
     this.place(attachment, now)
     return true
@@ -450,9 +448,7 @@ export class Attaches {
     if (connection !== undefined) {
       this.#giveBack(attachment)
       connection.channelCount--
-      const channels = attachment.session!.channels
-      const name = channelName(attachment.placedAt, attachment.key)
-      if (channels.get(name) === attachment) channels.delete(name)
+      attachment.session!.leave(attachment)
       return
     }
     const own = attachment.origin!.handles.at(attachment.channel)

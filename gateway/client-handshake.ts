@@ -40,9 +40,9 @@ export class ClientHandshake implements Expiring {
   readonly #connection: ClientConnection
   /** Of no use behind WELCOME. */
   #nonce: Uint8Array
-  /** When the authority ends, then when the connection does (T2). */
+  /** When the authority is half over, then when it ends, then when the connection does (T2). */
   readonly #authority = new Deadline(this)
-  readonly #halfLife = new Deadline(this)
+  #isHalfLife = false
   #authUntilWallMs = 0
   #hasIssued = false
   #isReauthenticating = false
@@ -236,8 +236,12 @@ export class ClientHandshake implements Expiring {
       this.#askForToken(now)
       return
     }
-    this.#gateway.deadlines.set(this.#authority, now + leftMs)
-    if (leftMs > HALF_LIFE_MIN_MS) this.#gateway.deadlines.set(this.#halfLife, now + leftMs / 2)
+    this.#await(leftMs, now)
+  }
+
+  #await(leftMs: number, now: number): void {
+    this.#isHalfLife = leftMs > HALF_LIFE_MIN_MS
+    this.#gateway.deadlines.set(this.#authority, now + (this.#isHalfLife ? leftMs / 2 : leftMs))
   }
 
   #setExpired(isExpired: boolean): void {
@@ -252,8 +256,8 @@ export class ClientHandshake implements Expiring {
     this.#setExpired(true)
     writeNumber(connection.outlet.writer, clientKind.authRequired, waitMs)
     connection.outlet.touch()
+    this.#isHalfLife = false
     this.#gateway.deadlines.set(this.#authority, now + waitMs)
-    this.#gateway.deadlines.clear(this.#halfLife)
   }
 
   /** REAUTH: a token of the same user continues the session; false when that closed the connection. */
@@ -313,11 +317,10 @@ export class ClientHandshake implements Expiring {
     connection.outlet.touch()
   }
 
-  expired(deadline: Deadline, now: number): void {
-    if (deadline === this.#halfLife) {
+  expired(_deadline: Deadline, now: number): void {
+    if (this.#isHalfLife) {
       this.#issue()
-      const leftMs = this.#authUntilWallMs - this.#gateway.env.wallNow()
-      if (leftMs > HALF_LIFE_MIN_MS) this.#gateway.deadlines.set(this.#halfLife, now + leftMs / 2)
+      this.#await(Math.max(0, this.#authUntilWallMs - this.#gateway.env.wallNow()), now)
     } else if (this.#connection.isAuthExpired) {
       this.#connection.close(code.auth_required, 'no new token came')
     } else {
@@ -327,6 +330,5 @@ export class ClientHandshake implements Expiring {
 
   end(): void {
     this.#gateway.deadlines.clear(this.#authority)
-    this.#gateway.deadlines.clear(this.#halfLife)
   }
 }

@@ -6,7 +6,6 @@ import { code } from '../protocols/codes.ts'
 import type { Attachment } from './attachment.ts'
 import type { Gateway } from './gateway.ts'
 import { openPin } from './pins.ts'
-import { channelName } from './session.ts'
 
 /** Turns an attach to the service that stands in for its own, where it may; it is to be placed again then. */
 export function fallBack(gateway: Gateway, attachment: Attachment): boolean {
@@ -17,23 +16,20 @@ export function fallBack(gateway: Gateway, attachment: Attachment): boolean {
   const offered = gateway.services.get(fallback)
   if (offered === undefined || (session !== undefined && offered.keys === 'user' && key !== session.user)) return false
   if (gateway.hostTable.choose(fallback, key, session?.labels)?.current === undefined) return false
-  if (session !== undefined && !takePlace(gateway, attachment, channelName(fallback, key))) return false
+  if (!makePlace(gateway, attachment, fallback)) return false
+  session?.leave(attachment)
   attachment.placedAt = fallback
+  session?.enter(attachment)
   return true
 }
 
 /** A session has one channel to an actor (S2): an older attach of this one gives way, another channel does not. */
-function takePlace(gateway: Gateway, attachment: Attachment, name: string): boolean {
-  const channels = attachment.session!.channels
-  const there = channels.get(name)
-  if (there !== undefined) {
-    const isOlder = there.epoch < attachment.epoch && there.ticketGeneration <= attachment.ticketGeneration
-    if (there.service !== attachment.service || !isOlder) return false
-    gateway.attaches.supersede(there)
-  }
-  const own = channelName(attachment.service, attachment.key)
-  if (channels.get(own) === attachment) channels.delete(own)
-  channels.set(name, attachment)
+function makePlace(gateway: Gateway, attachment: Attachment, fallback: string): boolean {
+  const there = attachment.session?.channelOf(fallback, attachment.key)
+  if (there === undefined) return true
+  const isOlder = there.epoch < attachment.epoch && there.ticketGeneration <= attachment.ticketGeneration
+  if (there.service !== attachment.service || !isOlder) return false
+  gateway.attaches.supersede(there)
   return true
 }
 

@@ -11,9 +11,11 @@ import { Host } from './host.ts'
 import type { Link } from './link.ts'
 import type { ParkingLot } from './parking.ts'
 import { hashName, placementScore, placementShare } from './placement.ts'
-import { channelName } from './session.ts'
 
 const FIRST_BACKOFF_MS = 100
+
+/** Services have no slash in their names, so this is unambiguous. */
+export const channelName = (service: string, key: string): string => `${service}/${key}`
 
 export class Hosts {
   readonly #gateway: Gateway

@@ -4,19 +4,21 @@ import type { Labels } from '../protocols/link/frames.ts'
 import type { Attachment } from './attachment.ts'
 import type { ClientConnection } from './client-connection.ts'
 
+const NO_LABELS: Labels = Object.freeze({})
+
 export class Session {
   readonly id: string
   /** The gateway's own number for it: small, and not for peers to choose. */
   readonly number: number
   readonly user: string
-  labels: Labels
+  #labels: Labels = NO_LABELS
   /** Among its user's sessions that are here (policies/session-places.ts). */
   readonly place: number
   /** It has attached, and is its user's (T4). */
   isCounted = false
   readonly connections: ClientConnection[]
-  /** The newest attachment of each channel, by `service/key`; each has a state of its own (A9). */
-  readonly channels = new Map<string, Attachment>()
+  /** The newest attachment of each channel; each has a state of its own (A9). So few that a map costs more than a look at all. */
+  readonly channels: Attachment[] = []
 
   constructor(id: string, number: number, user: string, place: number, labels: Labels, connection: ClientConnection) {
     this.place = place
@@ -26,7 +28,32 @@ export class Session {
     this.user = user
     this.labels = labels
   }
-}
 
-/** Services have no slash in their names, so this is unambiguous. */
-export const channelName = (service: string, key: string): string => `${service}/${key}`
+  get labels(): Labels {
+    return this.#labels
+  }
+
+  /** Most have none, and all of those the same. */
+  set labels(labels: Labels) {
+    this.#labels = Object.keys(labels).length === 0 ? NO_LABELS : labels
+  }
+
+  /** The newest attachment of the channel to this actor. */
+  channelOf(service: string, key: string): Attachment | undefined {
+    for (const channel of this.channels) if (channel.key === key && channel.placedAt === service) return channel
+    return undefined
+  }
+
+  /** It is the newest of its channel. */
+  enter(attachment: Attachment): void {
+    const older = this.channelOf(attachment.placedAt, attachment.key)
+    if (older === undefined) this.channels.push(attachment)
+    else this.channels[this.channels.indexOf(older)] = attachment
+  }
+
+  /** Does nothing where a newer one of its channel has come. */
+  leave(attachment: Attachment): void {
+    const at = this.channels.indexOf(attachment)
+    if (at !== -1) this.channels.splice(at, 1)
+  }
+}

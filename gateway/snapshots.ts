@@ -39,7 +39,7 @@ export function sessionSnapshot(session: Session, now: number): SessionSnapshot 
       rttMs: connection.rttMs,
       heldBytes: connection.outlet.held,
     })),
-    channels: Array.from(session.channels.values(), (attachment) => ({
+    channels: session.channels.map((attachment) => ({
       service: attachment.service,
       key: attachment.key,
       host: attachment.host?.name ?? '',

@@ -2,7 +2,7 @@
 import t from 'tap'
 import { hashName, placementScore } from '../../gateway/placement.ts'
 import { RouteTable } from '../../gateway/route-table.ts'
-import { channelName } from '../../gateway/session.ts'
+import { channelName } from '../../gateway/hosts.ts'
 import { sessionName } from '../../gateway/tickets.ts'
 import { host, World } from './world.ts'
 
