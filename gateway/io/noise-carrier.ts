@@ -60,8 +60,7 @@ export class NoiseCarrier implements Carrier, CarrierEvents {
     if (this.#isOver) return
     this.#now = now
     const why = this.#stream.receive(lent, this)
-    const answer = this.#stream.drain()
-    if (answer.length > 0 && !this.#isOver) this.#inner.write(answer)
+    if (this.#stream.hasOutput && !this.#isOver) this.#inner.write(this.#stream.drain())
     if (why !== undefined && !this.#isOver) this.#fail(why, lent)
   }
 
@@ -94,8 +93,7 @@ export class NoiseCarrier implements Carrier, CarrierEvents {
 
   write(batch: Uint8Array): void {
     if (this.#isOver) return
-    this.#stream.send(batch)
-    const records = this.#stream.drain()
+    const records = this.#stream.sealed(batch)
     if (records.length > 0) this.#inner.write(records)
     if (this.#stream.failure !== undefined) this.#fail(this.#stream.failure, NO_BYTES)
   }

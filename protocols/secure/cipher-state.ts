@@ -1,7 +1,7 @@
 // One direction of an ordered, lossless conversation: a key and a counter (Noise section 5.1), with a rekey that both ends
 // make at the same record, since both count the same records and bytes ([SEC-4.1]). Datagrams, which are lost and
 // reordered, have datagram-keys.ts.
-import { type Aead, COUNTER_MAX, REKEY_COUNTER, TAG_BYTES, ZEROS } from './crypto.ts'
+import { type Aead, COUNTER_MAX, NO_BYTES, REKEY_COUNTER, TAG_BYTES, ZEROS } from './crypto.ts'
 
 export type RekeyLimits = { readonly records: number; readonly bytes: number }
 
@@ -62,6 +62,32 @@ export class CipherState {
     if (!this.#aead.open(this.#key, this.#counter, ad, sealed, out)) return false
     this.#count(sealed.length)
     return true
+  }
+
+  /** Seals `plain` into bytes[at, at + plain.length + TAG_BYTES). Throws when exhausted. */
+  sealInto(plain: Uint8Array, bytes: Uint8Array, at: number): void {
+    if (this.isExhausted) throw new Error('the counter of this cipher is used up')
+    const end = at + plain.length
+    const { placed } = this.#aead
+    if (placed === undefined) {
+      this.#aead.seal(this.#key, this.#counter, NO_BYTES, plain, bytes.subarray(at, end + TAG_BYTES))
+    } else {
+      bytes.set(plain, at)
+      placed.seal(this.#key, this.#counter, bytes, at, at, end)
+    }
+    this.#count(plain.length + TAG_BYTES)
+  }
+
+  /** Opens bytes[at, end) into `out`, which has room for just that; false, and nothing has changed, as `open`. */
+  openFrom(bytes: Uint8Array, at: number, end: number, out: Uint8Array): boolean {
+    if (end - at < TAG_BYTES || this.isExhausted) return false
+    const { placed } = this.#aead
+    const isRight =
+      placed === undefined
+        ? this.#aead.open(this.#key, this.#counter, NO_BYTES, bytes.subarray(at, end), out)
+        : placed.open(this.#key, this.#counter, bytes, at, at, end, out)
+    if (isRight) this.#count(end - at)
+    return isRight
   }
 
   /** Renews the key now; the counter goes on. Both ends have to do it at the same record. */

@@ -1,9 +1,11 @@
 // One buffer for what is opened and lent for the length of a call, instead of one for each connection. A call within the
 // call (two ends in one thread) finds it lent and gets a buffer of its own.
+import { ViewCache } from './view-cache.ts'
 
 export class ScratchBuffer {
   readonly #bytesMax: number
   #buffer: Uint8Array | undefined
+  #views: ViewCache | undefined
   #isLent = false
 
   constructor(bytesMax: number) {
@@ -14,7 +16,8 @@ export class ScratchBuffer {
     if (this.#isLent || length > this.#bytesMax) return new Uint8Array(length)
     this.#isLent = true
     this.#buffer ??= new Uint8Array(this.#bytesMax)
-    return this.#buffer.subarray(0, length)
+    this.#views ??= new ViewCache(this.#buffer)
+    return this.#views.of(length)
   }
 
   giveBack(lent: Uint8Array): void {

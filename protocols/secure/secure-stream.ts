@@ -17,6 +17,7 @@ import {
 } from './handshakes.ts'
 import { ScratchBuffer } from './scratch-buffer.ts'
 import { ANSWER_HEAD_BYTES, FIRST_HEAD_BYTES, PREAMBLE, RECORD_HEAD_BYTES } from './stream-preamble.ts'
+import { ViewCache } from './view-cache.ts'
 
 /** A record is at most this long, sealed, without its length. */
 export const RECORD_BYTES_MAX = 65_535
@@ -40,6 +41,10 @@ export interface SecureStreamSink {
 }
 
 const scratch = new ScratchBuffer(RECORD_PLAIN_BYTES_MAX)
+/** One record that is written at once, behind what its cipher reads before the text in one run. */
+const RECORD_AT = 64
+const record = new Uint8Array(RECORD_AT + RECORD_BYTES_MAX)
+const recordViews = new ViewCache(record, RECORD_AT - RECORD_HEAD_BYTES)
 
 export class SecureStream {
   readonly #initiator: Initiator | undefined
@@ -87,6 +92,11 @@ export class SecureStream {
     return this.#failure
   }
 
+  /** Whether something waits for `drain`. */
+  get hasOutput(): boolean {
+    return this.#outLength > 0
+  }
+
   /** Bytes kept of an unfinished record. */
   get heldBytes(): number {
     return this.#tailLength
@@ -118,6 +128,28 @@ export class SecureStream {
     for (let start = 0; start < batch.length; start += RECORD_PLAIN_BYTES_MAX) {
       this.#seal(batch.subarray(start, Math.min(batch.length, start + RECORD_PLAIN_BYTES_MAX)))
     }
+  }
+
+  /**
+   * `send` and `drain` in one, for who writes at once: nothing is allocated for a batch of one record. Lent until the next
+   * call of any stream.
+   */
+  sealed(batch: Uint8Array): Uint8Array {
+    const isOne = batch.length > 0 && batch.length <= RECORD_PLAIN_BYTES_MAX
+    if (!this.isOpen || !isOne || this.#outLength > 0) {
+      this.send(batch)
+      return this.drain()
+    }
+    const { send } = this.#established!
+    if (send.isExhausted) {
+      this.#fail('exhausted')
+      return NO_BYTES
+    }
+    const length = batch.length + TAG_BYTES
+    record[RECORD_AT - 2] = length
+    record[RECORD_AT - 1] = length >>> 8
+    send.sealInto(batch, record, RECORD_AT)
+    return recordViews.of(RECORD_HEAD_BYTES + length)
   }
 
   /** What is to be written now; empty when there is nothing. Lent until the next call of any method. */
@@ -171,7 +203,7 @@ export class SecureStream {
   }
 
   #takeUnit(bytes: Uint8Array, start: number, end: number, sink: SecureStreamSink): void {
-    if (this.#established !== undefined) this.#takeRecord(bytes.subarray(start + RECORD_HEAD_BYTES, end), sink)
+    if (this.#established !== undefined) this.#takeRecord(bytes, start + RECORD_HEAD_BYTES, end, sink)
     else if (this.#initiator !== undefined) this.#takeAnswer(bytes, start, end, sink)
     else this.#takeFirst(bytes, start, end, sink)
   }
@@ -206,10 +238,10 @@ export class SecureStream {
     sink.opened(read.established)
   }
 
-  #takeRecord(sealed: Uint8Array, sink: SecureStreamSink): void {
-    const plain = scratch.lend(sealed.length - TAG_BYTES)
+  #takeRecord(bytes: Uint8Array, start: number, end: number, sink: SecureStreamSink): void {
+    const plain = scratch.lend(end - start - TAG_BYTES)
     try {
-      if (!this.#established!.receive.open(NO_BYTES, sealed, plain)) {
+      if (!this.#established!.receive.openFrom(bytes, start, end, plain)) {
         this.#fail('forged')
         return
       }
@@ -233,7 +265,7 @@ export class SecureStream {
     const at = this.#reserve(RECORD_HEAD_BYTES + length)
     this.#out[at] = length
     this.#out[at + 1] = length >>> 8
-    send.seal(NO_BYTES, plain, this.#out.subarray(at + RECORD_HEAD_BYTES, at + RECORD_HEAD_BYTES + length))
+    send.sealInto(plain, this.#out, at + RECORD_HEAD_BYTES)
   }
 
   /** Makes room for `length` bytes to be written and returns where it begins. */

@@ -19,7 +19,7 @@ import {
 } from '../../../protocols/secure/secure-stream.ts'
 import { SymmetricState } from '../../../protocols/secure/symmetric-state.ts'
 import { Random } from '../../sim/random.ts'
-import { hexOf, native, noble, pairOf, secretOf, textOf, utf8 } from './keys.ts'
+import { hexOf, native, noble, pairOf, providers, secretOf, textOf, utf8 } from './keys.ts'
 
 const gateway = pairOf(native, 'g')
 const ticket = utf8('a sealed ticket')
@@ -222,6 +222,42 @@ t.test('batches larger than a record are cut, and every length arrives (SEC-5.3)
   pump(pair, 1400)
   t.equal(hexOf(Buffer.concat(pair.atServer.received_)), hexOf(Buffer.concat(sent)))
   t.equal(pair.server.heldBytes, 0)
+})
+
+for (const crypto of providers) {
+  t.test(`what is sealed to be written at once is what send and drain give: ${crypto.name}`, async (t) => {
+    const drained = (end: SecureStream, batch: Uint8Array) => {
+      end.send(batch)
+      return end.drain().slice()
+    }
+    const down = { crypto, identity: pairOf(crypto, 'g') }
+    const [once, twice] = [pairWith({ crypto }, down), pairWith({ crypto }, down)]
+    pump(once)
+    pump(twice)
+    const random = new Random(11)
+    for (const length of [1, 64, 2047, 2048, 2049, RECORD_PLAIN_BYTES_MAX, RECORD_PLAIN_BYTES_MAX + 1, 64, 0]) {
+      const batch = random.bytes(length)
+      const records = once.client.sealed(batch).slice()
+      t.equal(hexOf(records), hexOf(drained(twice.client, batch)), `${length} bytes`)
+      const before = once.atServer.received_.length
+      t.equal(once.server.receive(records, once.atServer), undefined)
+      t.equal(hexOf(Buffer.concat(once.atServer.received_.slice(before))), hexOf(batch))
+      // Where it lies in what was read makes no difference.
+      const shifted = Buffer.concat([Buffer.alloc(100), records]).subarray(100)
+      t.equal(twice.server.receive(shifted, twice.atServer), undefined)
+    }
+  })
+}
+
+t.test('of two batches the first is written first, and none before the stream is open', async (t) => {
+  const pair = pairWith()
+  t.throws(() => pair.client.sealed(utf8('too early')), /not open/)
+  pump(pair)
+  pair.client.send(utf8('one '))
+  const records = pair.client.sealed(utf8('two')).slice()
+  t.equal(pair.client.hasOutput, false)
+  pair.server.receive(records, pair.atServer)
+  t.equal(pair.atServer.text, 'one two')
 })
 
 t.test('a changed, lost, doubled or swapped record ends the stream (SEC-5.4)', async (t) => {
