@@ -48,11 +48,13 @@ export const clientState = { greeting: 0, checking: 1, open: 2, closed: 3 } as c
 const CHARGE_BURST = 2500
 const CHARGES_PER_MS = 0.25
 /**
- * Messages that are refused cost the gateway as much as others and bring nothing. A connection
- * that has sent more than a few windows of them at a stretch is read no faster than so many in a millisecond: it rests, at
- * most so long at a time, and its sender meets the end of its own TCP or KCP window. Nothing is lost, and nothing is refused by it.
+ * Messages that are refused cost the gateway as much as others and bring nothing. A connection that has sent more than half
+ * a window of them at a stretch is read no faster than so many in a millisecond: it rests, at most so long at a time, and its
+ * sender meets the end of its own TCP or KCP window. Nothing is lost, and nothing is refused by it. With a portion of a read
+ * (8 KiB, some 110 of the shortest) it stays within what a host allows to a client that keeps no window (W1): such a client
+ * is slowed, where it would else be thrown out and log in again and again.
  */
-const WASTE_FREE = 512
+const WASTE_FREE = 128
 const WASTE_PER_MS = 1
 /** More is forgotten: who behaves again is not slowed for long. */
 const WASTE_MAX = 4096
