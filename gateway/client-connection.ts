@@ -50,7 +50,8 @@ const CHARGES_PER_MS = 0.25
 /**
  * Messages that are refused cost the gateway as much as others and bring nothing. A connection that has sent more than half
  * a window of them at a stretch is read no faster than so many in a millisecond: it rests, at most so long at a time, and its
- * sender meets the end of its own TCP or KCP window. Nothing is lost, and nothing is refused by it. With a portion of a read
+ * sender meets the end of its own TCP or KCP window. Of the stream nothing is lost, and nothing is refused by it; datagrams
+ * beside KCP are dropped meanwhile (C1). With a portion of a read
  * (8 KiB, some 110 of the shortest) it stays within what a host allows to a client that keeps no window (W1): such a client
  * is slowed, where it would else be thrown out and log in again and again.
  */
@@ -338,16 +339,17 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
       if (this.pausedBy === undefined) this.outlet.carrier.resume()
       return
     }
-    if (this.#isUnread) {
-      // O1: what it has sent is heard before anybody calls it silent.
+    const isOpen = this.state === clientState.open
+    const silentAt = isOpen ? this.#heardAt + 2 * this.#heartbeatMs : this.openedAt + this.#gateway.times.handshakeMs
+    // O1: what it has sent is heard before anybody calls it silent; as long again at most, since it may be nothing.
+    if (this.#isUnread && now < 2 * silentAt - (isOpen ? this.#heardAt : this.openedAt)) {
       this.#gateway.deadlines.set(deadline, now + REST_MS_MAX)
       return
     }
-    if (this.state !== clientState.open) {
+    if (!isOpen) {
       this.close(code.handshake_timeout, 'the handshake was not finished in time')
       return
     }
-    const silentAt = this.#heardAt + 2 * this.#heartbeatMs
     if (now >= silentAt) this.close(code.idle, 'nothing was heard for two heartbeats')
     else this.#gateway.deadlines.set(this.#alive, silentAt)
   }

@@ -1,7 +1,6 @@
 // Noise in front of a listener: takes the carriers of accepted connections, and gives the core what is inside once their
-// handshake is done. Whoever is not done in the handshake time, whatever it sends
-// meanwhile, is gone; what was sent and waits here is heard before. Keys and tickets are
-// asked for at each handshake (noise-identity.ts).
+// handshake is done. Whoever is not done in the handshake's time, whatever it sends meanwhile, is gone; what was sent and
+// waits here is heard before, for as long again at most. Keys and tickets are asked for at each handshake (noise-identity.ts).
 import { code } from '../../protocols/codes.ts'
 import { SecureStream, type StreamFailure } from '../../protocols/secure/secure-stream.ts'
 import type { Spoken } from '../../protocols/secure/sniff.ts'
@@ -33,8 +32,9 @@ export class NoiseTerminator implements NoiseHome {
     const { noise, randomBytes, handshakeMs } = this.#home
     const stream = SecureStream.responder(noise.responder(this.#transport), randomBytes(SECRET_BYTES))
     const inside = new NoiseCarrier(this, carrier, stream)
+    const lateAt = this.#home.now() + 2 * handshakeMs
     const late = () => {
-      if (carrier.holdsUnread) {
+      if (carrier.holdsUnread && this.#home.now() < lateAt) {
         this.#waiting.set(inside, setTimeout(late, AGAIN_MS))
         return
       }

@@ -269,12 +269,14 @@ export class Dialer implements RaceOwner {
   gone(connection: ClientConnection, why: number, text: string, retryMs: number, now: number): void {
     const wasActive = connection === this.active
     this.#ended(connection, why, text, now)
-    // What one gateway or way cannot do, another that is being tried beside it perhaps can.
-    const isOfTheWay = why === code.version || why === code.wrong_security || why === code.ticket_invalid
-    const isTriedElsewhere = isOfTheWay && this.#race !== undefined && !this.#race.isOver
-    if (!comesBack(why) && (wasActive || (this.active === undefined && !isTriedElsewhere))) {
-      this.#core.endSession(why, text, now)
-      return
+    if (!comesBack(why) && (wasActive || this.active === undefined)) {
+      // What one gateway or way cannot do, another that is being tried beside it perhaps can: those are heard out.
+      const isOfTheWay = why === code.version || why === code.wrong_security || why === code.ticket_invalid
+      if (!isOfTheWay || this.#race === undefined || this.#race.isOver) {
+        this.#core.endSession(why, text, now)
+        return
+      }
+      this.#race.refusal ??= { why, text }
     }
     if (why === code.ticket_key_unknown && this.active === undefined)
       this.#core.forgetTicket(this.#lastConnectedAt, now)
@@ -311,6 +313,10 @@ export class Dialer implements RaceOwner {
       }
       if (!race.isOver) return
       this.#race = undefined
+      if (race.refusal !== undefined && this.active === undefined) {
+        this.#core.endSession(race.refusal.why, race.refusal.text, now)
+        return
+      }
     }
     if (this.active !== undefined && !this.active.isDraining) {
       if (race?.purpose === 'probe') this.#probing.failed(now)

@@ -38,6 +38,8 @@ export class Race {
   readonly runners: ClientConnection[] = []
   /** Longest hint of those that have failed. */
   hintMs = 0
+  /** The first that ends the session unless one of the others is welcomed. */
+  refusal: { why: number; text: string } | undefined
   readonly #core: ClientCore
   readonly #greeter: Greeter
   readonly #owner: RaceOwner
@@ -168,9 +170,11 @@ export class Race {
   }
 
   #lookFurther(now: number): void {
-    // A gateway that greets is there; one that gave a hint wants to be left alone; and a race must end for the back-off's sake.
+    // A gateway that greets is there; one that gave a hint wants to be left alone, one that refused has been asked; and a race
+    // must end for the back-off's sake.
     this.#nextAt = Infinity
-    if (this.purpose !== 'move' || this.hintMs > 0 || now >= this.#furtherUntil) return
+    const isAnswered = this.hintMs > 0 || this.refusal !== undefined
+    if (this.purpose !== 'move' || isAnswered || now >= this.#furtherUntil) return
     // The pauses double: the gateway may be there and have more to do than it can.
     this.#furtherMs *= 2
     if (!this.runners.some((runner) => runner.nonce !== undefined)) this.#enter(this.#owner.furtherWays(now))

@@ -247,10 +247,29 @@ t.test('unnumbered messages on a route that is nobody', async (t) => {
 t.test('O1: nobody is called silent for what waits here', async (t) => {
   const world = new World()
   const { client } = attachedPair(world)
-  Object.assign(client.carrier, { holdsUnread: true })
-  world.pass(10 * world.gateway.settings.times.heartbeatMs)
+  const { heartbeatMs, handshakeMs } = world.gateway.settings.times
+  const other = world.client().login('bob')
+  const stranger = world.client()
+  for (const { carrier } of [client, stranger]) Object.assign(carrier, { holdsUnread: true })
+  world.pass(2 * handshakeMs - 1)
+  t.equal(stranger.carrier.closedWith, undefined)
+  world.pass(REST_MS_MAX)
+  t.equal(stranger.carrier.closedWith, code.handshake_timeout, 'for as long again at most')
+  world.pass(2 * heartbeatMs)
+  t.equal(other.carrier.closedWith, code.idle)
   t.equal(client.carrier.closedWith, undefined)
   Object.assign(client.carrier, { holdsUnread: false })
+  world.pass(REST_MS_MAX)
+  t.equal(client.carrier.closedWith, code.idle)
+})
+
+t.test('O1: what waits here for ever says nothing, and is no reason to stay', async (t) => {
+  const world = new World()
+  const { client } = attachedPair(world)
+  const { heartbeatMs } = world.gateway.settings.times
+  Object.assign(client.carrier, { holdsUnread: true })
+  world.pass(4 * heartbeatMs - 1)
+  t.equal(client.carrier.closedWith, undefined)
   world.pass(REST_MS_MAX)
   t.equal(client.carrier.closedWith, code.idle)
 })

@@ -166,6 +166,25 @@ t.test('what one gateway cannot do ends nothing while another is being tried', a
   }
 })
 
+t.test('where nobody else comes, it is the end after all; nobody further is asked', async (t) => {
+  for (const why of [code.ticket_invalid, code.version, code.wrong_security]) {
+    for (const addresses of [[['kcp', 'tcp']], [['kcp', 'tcp'], 'b']]) {
+      const rig = new Rig({ addresses })
+      rig.core.connect(rig.now)
+      rig.pass(300)
+      t.equal(addressesOf(rig), 'kcp tcp')
+      rig.hello(2)
+      refuse(rig, 2, why)
+      rig.pass(3000)
+      t.ok(rig.core.dialer.isWanted, 'kcp has its time')
+      rig.pass(7000)
+      t.notOk(rig.core.dialer.isWanted, `${why}`)
+      t.equal(addressesOf(rig), 'kcp tcp')
+      t.ok(rig.log.includes(`session ended ${why}`))
+    }
+  }
+})
+
 t.test('a way that was chosen by itself is not left for another gateway while it is silent', async (t) => {
   const rig = new Rig({ addresses: ['kcp', 'b'] })
   rig.core.connect(rig.now)
