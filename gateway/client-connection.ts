@@ -51,9 +51,8 @@ const CHARGES_PER_MS = 0.25
  * Messages that are refused cost the gateway as much as others and bring nothing. A connection that has sent more than half
  * a window of them at a stretch is read no faster than so many in a millisecond: it rests, at most so long at a time, and its
  * sender meets the end of its own TCP or KCP window. Of the stream nothing is lost, and nothing is refused by it; datagrams
- * beside KCP are dropped meanwhile (C1). With a portion of a read
- * (8 KiB, some 110 of the shortest) it stays within what a host allows to a client that keeps no window (W1): such a client
- * is slowed, where it would else be thrown out and log in again and again.
+ * beside KCP are dropped meanwhile (C1). With a portion of a read (8 KiB, some 110 of 64 bytes) it stays within what a host
+ * allows to a client that keeps no window (W1): it is slowed, where it would else be thrown out and log in again and again.
  */
 const WASTE_FREE = 128
 const WASTE_PER_MS = 1
