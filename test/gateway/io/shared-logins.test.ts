@@ -65,7 +65,9 @@ t.test(
     t.match(await (await fetch(`${one.adminAddress}/metrics`)).text(), /^skewer_store_up\{kind="redis"\} 1$/m)
     for (let i = 0; i < 4; i++) t.ok(await isWelcome(t, one, 'joe'))
     t.ok(await isWelcome(t, two, 'joe'), 'the first there is let in, and answered that it is one too many')
-    t.notOk((await isWelcome(t, two, 'joe')) && (await isWelcome(t, two, 'joe')))
+    let letIn = 1
+    while (await isWelcome(t, two, 'joe')) letIn++
+    t.ok(letIn <= 3, 'alone it would have let in four')
     t.notOk(lines.join('').includes('x-pass'))
   },
 )
