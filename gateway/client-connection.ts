@@ -339,18 +339,13 @@ export class ClientConnection implements CarrierEvents, FrameSink, Expiring, Loo
       return
     }
     const isOpen = this.state === clientState.open
-    const silentAt = isOpen ? this.#heardAt + 2 * this.#heartbeatMs : this.openedAt + this.#gateway.times.handshakeMs
+    const since = isOpen ? this.#heardAt : this.openedAt
+    const allowedMs = isOpen ? 2 * this.#heartbeatMs : this.#gateway.times.handshakeMs
     // O1: what it has sent is heard before anybody calls it silent; as long again at most, since it may be nothing.
-    if (this.#isUnread && now < 2 * silentAt - (isOpen ? this.#heardAt : this.openedAt)) {
-      this.#gateway.deadlines.set(deadline, now + REST_MS_MAX)
-      return
-    }
-    if (!isOpen) {
-      this.close(code.handshake_timeout, 'the handshake was not finished in time')
-      return
-    }
-    if (now >= silentAt) this.close(code.idle, 'nothing was heard for two heartbeats')
-    else this.#gateway.deadlines.set(this.#alive, silentAt)
+    if (this.#isUnread && now < since + 2 * allowedMs) this.#gateway.deadlines.set(this.#alive, now + REST_MS_MAX)
+    else if (!isOpen) this.close(code.handshake_timeout, 'the handshake was not finished in time')
+    else if (now >= since + allowedMs) this.close(code.idle, 'nothing was heard for two heartbeats')
+    else this.#gateway.deadlines.set(this.#alive, since + allowedMs)
   }
 
   /** Takes one from the bucket of frames that cost more than they carry; false: it was empty, the connection is closed. */

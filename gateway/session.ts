@@ -5,6 +5,7 @@ import type { Attachment } from './attachment.ts'
 import type { ClientConnection } from './client-connection.ts'
 
 const NO_LABELS: Labels = Object.freeze({})
+const NO_CHANNELS: readonly Attachment[] = []
 
 export class Session {
   readonly id: string
@@ -18,7 +19,7 @@ export class Session {
   isCounted = false
   readonly connections: ClientConnection[]
   /** The newest attachment of each channel; each has a state of its own (A9). So few that a map costs more than a look at all. */
-  readonly channels: Attachment[] = []
+  channels: readonly Attachment[] = NO_CHANNELS
 
   constructor(id: string, number: number, user: string, place: number, labels: Labels, connection: ClientConnection) {
     this.place = place
@@ -47,13 +48,12 @@ export class Session {
   /** It is the newest of its channel. */
   enter(attachment: Attachment): void {
     const older = this.channelOf(attachment.placedAt, attachment.key)
-    if (older === undefined) this.channels.push(attachment)
-    else this.channels[this.channels.indexOf(older)] = attachment
+    // Made anew each time: an array that grows takes room for 17.
+    this.channels = [...this.channels.filter((channel) => channel !== older), attachment]
   }
 
   /** Does nothing where a newer one of its channel has come. */
   leave(attachment: Attachment): void {
-    const at = this.channels.indexOf(attachment)
-    if (at !== -1) this.channels.splice(at, 1)
+    this.channels = this.channels.filter((channel) => channel !== attachment)
   }
 }

@@ -19,7 +19,10 @@ const CLIENTS: ShareTimes = { turnMs: 8, eachMs: 1 }
 /** What a link carries is for many clients. */
 const LINKS: ShareTimes = { turnMs: 6, eachMs: 3 }
 const NEWCOMERS: ShareTimes = { turnMs: 3, eachMs: 1 }
-/** What all that wait may have kept. Beyond, who brings more is served at once: rather a late timer than no memory. */
+/**
+ * What all that wait may have kept. Beyond, who brings more is served at once: rather a late timer than no memory. Whom an
+ * owner holds may keep more: two reads, as every one.
+ */
 export const KEPT_BYTES_MAX = 64 * 1024 * 1024
 /** The clock is asked once in so many reads: asking costs as much as judging a message. */
 const READS_PER_LOOK = 8

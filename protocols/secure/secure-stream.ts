@@ -41,10 +41,10 @@ export interface SecureStreamSink {
 }
 
 const scratch = new ScratchBuffer(RECORD_PLAIN_BYTES_MAX)
-/** One record that is written at once, behind what its cipher reads before the text in one run. */
-const RECORD_AT = 64
-const record = new Uint8Array(RECORD_AT + RECORD_BYTES_MAX)
-const recordViews = new ViewCache(record, RECORD_AT - RECORD_HEAD_BYTES)
+/** One record that is written at once; with 64 bytes before its text a cipher may need one run instead of two. */
+const RECORD_AT = 64 - RECORD_HEAD_BYTES
+const record = new Uint8Array(RECORD_AT + RECORD_HEAD_BYTES + RECORD_BYTES_MAX)
+const recordViews = new ViewCache(record, RECORD_AT)
 
 export class SecureStream {
   readonly #initiator: Initiator | undefined
@@ -140,16 +140,8 @@ export class SecureStream {
       this.send(batch)
       return this.drain()
     }
-    const { send } = this.#established!
-    if (send.isExhausted) {
-      this.#fail('exhausted')
-      return NO_BYTES
-    }
-    const length = batch.length + TAG_BYTES
-    record[RECORD_AT - 2] = length
-    record[RECORD_AT - 1] = length >>> 8
-    send.sealInto(batch, record, RECORD_AT)
-    return recordViews.of(RECORD_HEAD_BYTES + length)
+    if (!this.#writeRecord(batch, record, RECORD_AT)) return NO_BYTES
+    return recordViews.of(RECORD_HEAD_BYTES + batch.length + TAG_BYTES)
   }
 
   /** What is to be written now; empty when there is nothing. Lent until the next call of any method. */
@@ -256,16 +248,22 @@ export class SecureStream {
   }
 
   #seal(plain: Uint8Array): void {
+    const at = this.#reserve(RECORD_HEAD_BYTES + plain.length + TAG_BYTES)
+    if (!this.#writeRecord(plain, this.#out, at)) this.#outLength = at
+  }
+
+  /** One record to `bytes` from `at` on; false where no counter is left, which ends the stream. */
+  #writeRecord(plain: Uint8Array, bytes: Uint8Array, at: number): boolean {
     const { send } = this.#established!
     if (send.isExhausted) {
       this.#fail('exhausted')
-      return
+      return false
     }
     const length = plain.length + TAG_BYTES
-    const at = this.#reserve(RECORD_HEAD_BYTES + length)
-    this.#out[at] = length
-    this.#out[at + 1] = length >>> 8
-    send.sealInto(plain, this.#out, at + RECORD_HEAD_BYTES)
+    bytes[at] = length
+    bytes[at + 1] = length >>> 8
+    send.sealInto(plain, bytes, at + RECORD_HEAD_BYTES)
+    return true
   }
 
   /** Makes room for `length` bytes to be written and returns where it begins. */
