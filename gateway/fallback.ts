@@ -17,7 +17,6 @@ export function fallBack(gateway: Gateway, attachment: Attachment): boolean {
   if (offered === undefined || (session !== undefined && offered.keys === 'user' && key !== session.user)) return false
   if (gateway.hostTable.choose(fallback, key, session?.labels)?.current === undefined) return false
   if (!makePlace(gateway, attachment, fallback)) return false
-  session?.leave(attachment)
   attachment.placedAt = fallback
   session?.enter(attachment)
   return true

@@ -45,14 +45,13 @@ export class Session {
     return undefined
   }
 
-  /** It is the newest of its channel. */
+  /** It is the newest of its channel: who was before has left. */
   enter(attachment: Attachment): void {
-    const older = this.channelOf(attachment.placedAt, attachment.key)
     // Made anew each time: an array that grows takes room for 17.
-    this.channels = [...this.channels.filter((channel) => channel !== older), attachment]
+    this.channels = [...this.channels.filter((channel) => channel !== attachment), attachment]
   }
 
-  /** Does nothing where a newer one of its channel has come. */
+  /** Does nothing where it was not the newest. */
   leave(attachment: Attachment): void {
     this.channels = this.channels.filter((channel) => channel !== attachment)
   }

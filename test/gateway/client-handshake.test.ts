@@ -242,6 +242,38 @@ t.test('T1: a ticket is issued anew at half of its life', async (t) => {
   t.equal(read.ticket(c.only(clientKind.ticket)[0]).generation, 2)
 })
 
+t.test('T1, T2: behind each half come the other halves, and the end of the authority', async (t) => {
+  const world = new World({ times: { ...testSettings().times, authUntilMs: 600_000, heartbeatMs: 1_000_000 } })
+  world.logins = (user, done) => done({ ok: true, user, labels: {}, untilWallMs: world.wall + 600_000 })
+  const c = world.client().login('ann')
+  c.take()
+  const issued: number[] = []
+  for (let s = 1; s < 600; s++) {
+    world.pass(1000)
+    if (c.only(clientKind.ticket).length > 0) issued.push(s)
+  }
+  t.strictSame(issued, [300, 450, 525, 563], 'as long as a minute is left')
+  t.equal(c.only(clientKind.authRequired).length, 0)
+  world.pass(1000)
+  t.equal(c.only(clientKind.authRequired).length, 1)
+  world.pass(30_000)
+  t.equal(c.carrier.closedWith, code.auth_required)
+})
+
+t.test('T2: a token that is over already is asked for anew, and the connection goes in time', async (t) => {
+  const world = new World({ times: { ...testSettings().times, heartbeatMs: 1_000_000 } })
+  let leftMs = 600_000
+  world.logins = (user, done) => done({ ok: true, user, labels: {}, untilWallMs: world.wall + leftMs })
+  const c = world.client().login('ann')
+  c.take()
+  leftMs = -1
+  writeReauth(c.w, bytes('ann'))
+  c.send()
+  t.equal(c.only(clientKind.authRequired).length, 1)
+  world.pass(30_000)
+  t.equal(c.carrier.closedWith, code.auth_required)
+})
+
 t.test('what is not a handshake is closed as protocol, with one line of text', async (t) => {
   const garbage: [string, (w: Writer) => void][] = [
     ['a server frame', (w) => writeHello(w, { versionMin: 1, versionMax: 1, nonce: new Uint8Array(16) })],

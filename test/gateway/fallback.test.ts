@@ -57,6 +57,12 @@ t.test('R5: a new channel whose host is away begins at the fallback, under the n
   t.match(a, { service: 'lite', key: 'room', life: 0n })
   lite.attached(a)
   t.equal(c.only(clientKind.attached).length, 1)
+  const [session] = [...world.gateway.connections.values()].map(({ session }) => session!)
+  t.strictSame(
+    session.channels.map(({ service, placedAt }) => [service, placedAt]),
+    [['arena', 'lite']],
+    'one channel, which counts once',
+  )
   writeOneway(c.w, 0, 1, 0, bytes('x'))
   c.send()
   t.equal(lite.take().filter((frame) => frame.payload === 'x').length, 1, 'its own routes lead there')

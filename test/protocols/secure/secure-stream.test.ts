@@ -1,7 +1,7 @@
 // The named handshakes and the record layer of streams (SEC-3, SEC-5).
 import t from 'tap'
 import { code } from '../../../protocols/codes.ts'
-import type { CryptoProvider } from '../../../protocols/secure/crypto.ts'
+import { COUNTER_MAX, type CryptoProvider } from '../../../protocols/secure/crypto.ts'
 import {
   answerKind,
   type Established,
@@ -258,6 +258,20 @@ t.test('of two batches the first is written first, and none before the stream is
   t.equal(pair.client.hasOutput, false)
   pair.server.receive(records, pair.atServer)
   t.equal(pair.atServer.text, 'one two')
+})
+
+t.test('without a counter left nothing more is sent, either way (SEC-4.2)', async (t) => {
+  for (const isAtOnce of [false, true]) {
+    const pair = pairWith()
+    pump(pair)
+    const { send } = pair.atClient.established!
+    send.skipTo(COUNTER_MAX)
+    t.equal(pair.client.sealed(utf8('the last')).length, 2 + 8 + 16)
+    if (isAtOnce) t.equal(pair.client.sealed(utf8('one more')).length, 0)
+    else pair.client.send(utf8('one more'))
+    t.equal(pair.client.failure, 'exhausted')
+    t.equal(pair.client.drain().length, 0)
+  }
 })
 
 t.test('a changed, lost, doubled or swapped record ends the stream (SEC-5.4)', async (t) => {
