@@ -1,4 +1,4 @@
-// The accelerator: native/streams.c, native/datagrams.c and native/aead.c, built on demand (`skewer accelerate`) and never
+// The accelerator: native/streams.c, native/tls.c, native/datagrams.c and native/aead.c, built on demand (`skewer accelerate`) and never
 // needed. Each serves where it lies in the package and loads, unless SKEWER_ACCELERATOR=off is in the environment.
 import fs from 'node:fs'
 import { createRequire } from 'node:module'
@@ -6,13 +6,21 @@ import path from 'node:path'
 import process from 'node:process'
 import type { NativeAead } from './native-aead.ts'
 import { NativePool, type NativeStreams } from './native-stream.ts'
+import type { NativeTls } from './native-tls.ts'
 import type { NativeDatagrams } from './native-udp-socket.ts'
 
 /** Its parts, by the names of their sources. */
-export const acceleratorParts = ['streams', 'datagrams', 'aead'] as const
+export const acceleratorParts = ['streams', 'tls', 'datagrams', 'aead'] as const
 export type AcceleratorPart = (typeof acceleratorParts)[number]
 
-let pool: NativePool | undefined
+/** What streams are read and written by. */
+export type StreamAccelerator = {
+  pool: NativePool
+  /** Undefined where this Node has not what it needs. */
+  tls: NativeTls | undefined
+}
+
+let streams: StreamAccelerator | undefined
 let isTried = false
 
 /** Where the source of a part lies in this package, and what is built of it, for one kind of machine. */
@@ -25,13 +33,16 @@ export function acceleratorPlace(part: AcceleratorPart): { source: string; built
   return { source: path.join(folder, 'native', `${part}.c`), built: path.join(folder, 'native', 'out', name) }
 }
 
-/** The pool of this process; undefined where there is no accelerator. The first call says what its streams read into. */
-export function accelerator(reads: Uint8Array, viewOf: (length: number) => Uint8Array): NativePool | undefined {
-  if (isTried) return pool
+/** That of this process; undefined where there is none. The first call says what its streams read into. */
+export function accelerator(reads: Uint8Array, viewOf: (length: number) => Uint8Array): StreamAccelerator | undefined {
+  if (isTried) return streams
   isTried = true
   const native = load<NativeStreams>('streams')
-  if (native !== undefined) pool = new NativePool(native, reads, viewOf)
-  return pool
+  if (native === undefined) return undefined
+  const tls = load<NativeTls>('tls')
+  streams = { pool: new NativePool(native, reads, viewOf), tls: tls?.isUsable ? tls : undefined }
+  streams.tls?.open(reads)
+  return streams
 }
 
 /** What reads and writes many datagrams a call; undefined where it is not to be had. */

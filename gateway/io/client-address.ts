@@ -10,7 +10,7 @@ type NamingHeaders = { readonly forwarded?: string; readonly 'x-forwarded-for'?:
 const HOPS_MAX = 32
 
 /** The client's address without port; IPv4 in its own notation on dual-stack sockets too. */
-export function addressOf(socket: net.Socket): string {
+export function addressOf(socket: Pick<net.Socket, 'remoteAddress'>): string {
   return notesOf(socket)?.address ?? plain(socket.remoteAddress ?? '')
 }
 

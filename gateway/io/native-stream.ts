@@ -22,11 +22,18 @@ export type NativeStreams = {
   close(fd: number): number
 }
 
+/** What reads and writes one socket: the calls of native/streams.c, or TLS upon them (native-tls.ts). */
+export type StreamIo = Pick<NativeStreams, 'receive' | 'send' | 'finish'>
+
 const READABLE = 1
 const WRITABLE = 2
 /** Sockets told of in one turn, as in native/streams.c; others wait for the next. */
 const READY_MAX = 256
-const EAGAIN = -11
+export const EAGAIN = -11
+/** Of TLS: it has to write before it can go on reading, and the socket takes nothing. */
+export const BLOCKED = -16
+/** Of TLS, added to a length: the next call has something to say, whether the socket can be read or not. */
+const MORE = 1 << 30
 const NOTHING: Uint8Array[] = []
 const NOBODY: (() => void)[] = []
 
@@ -47,13 +54,37 @@ export class NativePool {
 
   /** A stream of what is open as `fd`, whose owner may close it then; undefined: for want of descriptors. */
   adopt(fd: number, sink: SocketSink): NativeStream | undefined {
+    return this.adoptAs(fd, (own) => new NativeStream(this, this.#native, own, sink))
+  }
+
+  /** The same of a stream that `make` makes of the descriptor that is its own; undefined where it makes none, too. */
+  adoptAs<Stream extends NativeStream>(fd: number, make: (own: number) => Stream | undefined): Stream | undefined {
     const own = this.#native.adopt(fd)
     if (own < 0) return undefined
+    const stream = make(own)
+    if (stream === undefined) {
+      this.#native.close(own)
+      return undefined
+    }
     while (this.#streams.length <= own) this.#streams.push(undefined)
-    const stream = new NativeStream(this, this.#native, own, sink)
     this.#streams[own] = stream
     stream.resume()
     return stream
+  }
+
+  watch(fd: number, before: number, now: number): void {
+    this.#native.watch(fd, before, now)
+  }
+
+  /** Reads a stream once. */
+  read(stream: NativeStream): void {
+    const length = stream.readable()
+    if (length > 0) stream.sink.read(this.#viewOf(length))
+  }
+
+  /** What reads and writes a socket that has nothing on it. */
+  get plain(): StreamIo {
+    return this.#native
   }
 
   /** Closes the descriptor of a stream. */
@@ -71,33 +102,34 @@ export class NativePool {
       if (stream === undefined) continue
       const what = table[2 * i + 1]
       if (what & WRITABLE) stream.writable()
-      if (what & READABLE) {
-        const length = stream.readable()
-        if (length > 0) stream.sink.read(this.#viewOf(length))
-      }
+      if (what & READABLE || stream.isReadBlocked) this.read(stream)
     }
     batch.end()
   }
 }
 
 export class NativeStream implements ByteSocket {
-  readonly sink: SocketSink
+  sink: SocketSink
   destroyed = false
-  readonly #pool: NativePool
-  readonly #native: NativeStreams
-  readonly #fd: number
+  /** It is read when something could be written again. */
+  isReadBlocked = false
+  protected readonly pool: NativePool
+  protected readonly fd: number
+  protected io: StreamIo
   #watched = 0
   #isPaused = false
+  /** It was told of more than the socket has. */
+  protected hasMore = false
   #hasEnded = false
   #isEnding = false
   #waiting: Uint8Array[] = NOTHING
   #waitingBytes = 0
   #closed: (() => void)[] = NOBODY
 
-  constructor(pool: NativePool, native: NativeStreams, fd: number, sink: SocketSink) {
-    this.#pool = pool
-    this.#native = native
-    this.#fd = fd
+  constructor(pool: NativePool, io: StreamIo, fd: number, sink: SocketSink) {
+    this.pool = pool
+    this.io = io
+    this.fd = fd
     this.sink = sink
   }
 
@@ -110,11 +142,11 @@ export class NativeStream implements ByteSocket {
     if (this.destroyed || this.#isEnding) return
     let taken = 0
     if (this.#waitingBytes === 0) {
-      taken = this.#native.send(this.#fd, bytes)
+      taken = this.io.send(this.fd, bytes)
       if (taken === bytes.length) return
       if (taken < 0) {
         if (taken !== EAGAIN) {
-          this.#fail(taken)
+          this.fail(taken)
           return
         }
         taken = 0
@@ -141,12 +173,13 @@ export class NativeStream implements ByteSocket {
   resume(): void {
     this.#isPaused = false
     this.#watch()
+    if (this.hasMore) setImmediate(readStream, this.pool, this)
   }
 
   destroy(): void {
     if (this.destroyed) return
     this.destroyed = true
-    this.#pool.close(this.#fd)
+    this.pool.close(this.fd)
     this.#waiting = NOTHING
     this.#waitingBytes = 0
     process.nextTick(() => {
@@ -164,26 +197,47 @@ export class NativeStream implements ByteSocket {
   readable(): number {
     // Told of its end though nobody reads it: what is written says the same.
     if (this.destroyed || this.#isPaused || this.#hasEnded) return 0
-    const length = this.#native.receive(this.#fd)
+    this.unblock()
+    const length = this.io.receive(this.fd)
+    this.hasMore = length >= MORE
+    if (this.hasMore) {
+      setImmediate(readStream, this.pool, this)
+      return length - MORE
+    }
     if (length > 0) return length
     if (length === 0) {
       this.#hasEnded = true
       this.#watch()
       this.sink.socketEnded()
       if (this.#isEnding && this.#waitingBytes === 0) this.destroy()
+    } else if (length === BLOCKED) {
+      this.block()
     } else if (length !== EAGAIN) {
-      this.#fail(length)
+      this.fail(length)
     }
     return 0
   }
 
+  /** Reads nothing until something could be written. */
+  protected block(): void {
+    this.isReadBlocked = true
+    this.#watch()
+  }
+
+  protected unblock(): void {
+    if (!this.isReadBlocked) return
+    this.isReadBlocked = false
+    this.#watch()
+  }
+
   /** Writes what waits. */
   writable(): void {
+    if (this.#waitingBytes === 0) return
     while (!this.destroyed && this.#waiting.length > 0) {
       const [first] = this.#waiting
-      const taken = this.#native.send(this.#fd, first)
+      const taken = this.io.send(this.fd, first)
       if (taken < 0) {
-        if (taken !== EAGAIN) this.#fail(taken)
+        if (taken !== EAGAIN) this.fail(taken)
         return
       }
       this.#waitingBytes -= taken
@@ -193,26 +247,30 @@ export class NativeStream implements ByteSocket {
       }
       this.#waiting.shift()
     }
-    if (this.destroyed || !(this.#watched & WRITABLE)) return
+    if (this.destroyed) return
     this.#watch()
     if (this.#isEnding) this.#finish()
     else this.sink.socketDrained()
   }
 
   #finish(): void {
+    // The last word of TLS, whose peer may wait for it; without TLS closing says as much.
+    if (!this.#hasEnded || this.io !== this.pool.plain) this.io.finish(this.fd)
     if (this.#hasEnded) this.destroy()
-    else this.#native.finish(this.#fd)
   }
 
   #watch(): void {
     if (this.destroyed) return
-    const now = (this.#isPaused || this.#hasEnded ? 0 : READABLE) | (this.#waitingBytes > 0 ? WRITABLE : 0)
+    const reads = !this.#isPaused && !this.#hasEnded
+    const now =
+      (reads && !this.isReadBlocked ? READABLE : 0) |
+      (this.#waitingBytes > 0 || (reads && this.isReadBlocked) ? WRITABLE : 0)
     if (now === this.#watched) return
-    this.#native.watch(this.#fd, this.#watched, now)
+    this.pool.watch(this.fd, this.#watched, now)
     this.#watched = now
   }
 
-  #fail(result: number): void {
+  protected fail(result: number): void {
     const name = getSystemErrorName(result)
     process.nextTick(() => {
       if (this.destroyed) return
@@ -220,4 +278,8 @@ export class NativeStream implements ByteSocket {
       this.destroy()
     })
   }
+}
+
+function readStream(pool: NativePool, stream: NativeStream): void {
+  pool.read(stream)
 }

@@ -10,6 +10,8 @@
 // What a sink is lent may be changed by it, and is overwritten by the next read of any socket.
 import net from 'node:net'
 import { accelerator } from './accelerator.ts'
+import { addressOf } from './client-address.ts'
+import { type NativeTls, NativeTlsStream, type TlsContext, type TlsGreeter } from './native-tls.ts'
 import { passNotes } from './socket-notes.ts'
 
 /** Whom a socket's events are for. Listeners find it on the socket: no closure per connection. */
@@ -76,14 +78,40 @@ export function readShared(accepted: net.Socket, sink: SocketSink): net.Socket {
 
 /** Moves any plain socket, accepted or dialled, to the accelerator; undefined where that cannot be. */
 export function accelerate(socket: net.Socket, sink: SocketSink): ByteSocket | undefined {
-  const pool = accelerator(shared, viewOf)
-  if (pool === undefined || !isBare(socket)) return undefined
-  const { fd } = (socket as Internals)._handle as { fd?: number }
-  if (fd === undefined || fd < 0) return undefined
-  const stream = pool.adopt(fd, sink)
+  const fd = fdOf(socket)
+  const stream = fd === undefined ? undefined : accelerator(shared, viewOf)?.pool.adopt(fd, sink)
   // Its end is none of the connection's: the copy of the descriptor lives.
   if (stream !== undefined) socket.destroy()
   return stream
+}
+
+/** What speaks TLS for the accelerator; undefined where there is none. */
+export const acceleratedTls = (): NativeTls | undefined => accelerator(shared, viewOf)?.tls
+
+/** The same with TLS on it, which its peer begins; `released` is called once, when it is closed. */
+export function accelerateTls(
+  socket: net.Socket,
+  context: TlsContext,
+  withinMs: number,
+  greeter: TlsGreeter,
+  released: () => void,
+): NativeTlsStream | undefined {
+  const fd = fdOf(socket)
+  const { pool, tls } = accelerator(shared, viewOf) ?? {}
+  if (fd === undefined || pool === undefined || tls === undefined) return undefined
+  const remoteAddress = addressOf(socket)
+  const stream = NativeTlsStream.greet(pool, tls, fd, context, { remoteAddress, withinMs, greeter })
+  if (stream === undefined) return undefined
+  stream.once('close', released)
+  socket.destroy()
+  return stream
+}
+
+/** Undefined where it is more than a socket of the OS, or was read already. */
+function fdOf(socket: net.Socket): number | undefined {
+  if (!isBare(socket)) return undefined
+  const { fd } = (socket as Internals)._handle as { fd?: number }
+  return fd === undefined || fd < 0 ? undefined : fd
 }
 
 /** Whether nothing of it was read yet, and it is nothing but a socket of the OS. */

@@ -13,7 +13,7 @@ const key = Symbol('notes')
 type Noted = net.Socket & { [key]?: SocketNotes; _parent?: Noted | null }
 
 /** Those of a TLS socket are those of the one beneath it. */
-export function notesOf(socket: net.Socket): SocketNotes | undefined {
+export function notesOf(socket: object): SocketNotes | undefined {
   const { [key]: own, _parent: beneath } = socket as Noted
   return own ?? beneath?.[key]
 }

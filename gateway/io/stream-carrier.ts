@@ -6,16 +6,8 @@ import type net from 'node:net'
 import type { Carrier, CarrierEvents } from '../seams.ts'
 import { addressOf } from './client-address.ts'
 import type { IoCounters } from './io-counters.ts'
-import {
-  accelerate,
-  type ByteSocket,
-  goOn,
-  hold,
-  listen,
-  readByEvents,
-  readShared,
-  type SocketSink,
-} from './onread-socket.ts'
+import { NativeTlsStream } from './native-tls.ts'
+import { accelerate, type ByteSocket, goOn, hold, listen, readShared, type SocketSink } from './onread-socket.ts'
 import { type PortionReader, Portions } from './portions.ts'
 import { clientShare, linkShare } from './turn-share.ts'
 import type { WriteSlab } from './write-slab.ts'
@@ -64,10 +56,10 @@ export class OpenCarriers {
 }
 
 /**
- * accepted: moved into a socket that reads into the shared buffer; dialled: made with `sharedReads`; kept: the same, and
- * whoever dialled still listens to it; events: neither.
+ * accepted: read into the shared buffer where that can be; dialled: made with `sharedReads`; kept: the same, and whoever
+ * dialled still listens to it.
  */
-export type Reading = 'accepted' | 'dialled' | 'kept' | 'events'
+export type Reading = 'accepted' | 'dialled' | 'kept'
 
 export class StreamCarrier implements Carrier, SocketSink, PortionReader {
   readonly transport: string
@@ -86,7 +78,7 @@ export class StreamCarrier implements Carrier, SocketSink, PortionReader {
   constructor(
     home: CarrierHome,
     transport: string,
-    socket: net.Socket,
+    socket: net.Socket | NativeTlsStream,
     reading: Reading,
     slab: WriteSlab,
     released: (() => void) | undefined,
@@ -96,12 +88,11 @@ export class StreamCarrier implements Carrier, SocketSink, PortionReader {
     this.#released = released
     this.transport = transport
     this.address = addressOf(socket)
-    const accelerated = reading === 'accepted' || reading === 'dialled' ? accelerate(socket, this) : undefined
-    const read = reading === 'accepted' ? readShared : reading === 'events' ? readByEvents : listen
-    this.#socket = accelerated ?? read(socket, this)
+    const accelerated = atAccelerator(socket, reading, this)
+    const read = reading === 'accepted' ? readShared : listen
+    this.#socket = accelerated ?? read(socket as net.Socket, this)
     this.#isAccelerated = accelerated !== undefined
-    const isClient = reading === 'accepted' || reading === 'events'
-    this.#portions = new Portions(isClient ? clientShare : linkShare, this)
+    this.#portions = new Portions(reading === 'accepted' ? clientShare : linkShare, this)
   }
 
   /** Says whom the events are for; to be called in the turn that made the carrier. */
@@ -189,6 +180,16 @@ export class StreamCarrier implements Carrier, SocketSink, PortionReader {
     this.#events!.closed(this.#home.now())
     this.#home.poke()
   }
+}
+
+function atAccelerator(
+  socket: net.Socket | NativeTlsStream,
+  reading: Reading,
+  sink: SocketSink,
+): ByteSocket | undefined {
+  if (!(socket instanceof NativeTlsStream)) return reading === 'kept' ? undefined : accelerate(socket, sink)
+  socket.sink = sink
+  return socket
 }
 
 /** Sends what is queued, ends, and is rid of the socket within `LINGER_MS` whatever its peer does. */

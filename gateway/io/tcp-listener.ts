@@ -1,10 +1,12 @@
 // Clients over TCP, plain, TLS or Noise: one Carrier each.
+import type net from 'node:net'
 import type { LimitSettings, ListenerSettings } from '../../config/settings.ts'
 import type { Carrier, CarrierEvents, Entrance, GatewayEvent } from '../seams.ts'
 import { Acceptor, type AcceptorHome } from './acceptor.ts'
 import type { HttpHome } from './http-door.ts'
 import { ListenerPlaces } from './listener-places.ts'
 import type { Loop } from './loop.ts'
+import type { NativeTlsStream } from './native-tls.ts'
 import type { NoiseIdentity } from './noise-identity.ts'
 import { NoiseTerminator } from './noise-terminator.ts'
 import { type CarrierHome, StreamCarrier } from './stream-carrier.ts'
@@ -58,19 +60,17 @@ export class TcpListener implements Listener {
     this.settings = settings
     this.places = new ListenerPlaces(settings, home.budget.counters)
     this.#home = home
-    const tls =
-      settings.security === 'tls'
-        ? new TlsTerminator(this, home, (socket) => {
-            this.#carry(new StreamCarrier(home, 'tls', socket, 'events', home.clientSlab, undefined))
-          })
-        : undefined
+    const secured = (socket: net.Socket | NativeTlsStream) => {
+      this.#carry(new StreamCarrier(home, 'tls', socket, 'accepted', home.clientSlab, undefined))
+    }
+    const tls = settings.security === 'tls' ? new TlsTerminator(this, home, secured, secured) : undefined
     this.#tls = tls
     this.#noise = settings.security === 'noise' ? new NoiseTerminator(home, this, 'tcp') : undefined
     this.#acceptor = new Acceptor({
       settings,
       home,
       places: this.places,
-      pauseOnConnect: tls === undefined,
+      pauseOnConnect: true,
       accepted: (socket) => {
         const released = this.#acceptor.releaseOf(socket)
         if (tls !== undefined) tls.accept(socket, released)

@@ -4,11 +4,12 @@
 import fs from 'node:fs'
 import tls from 'node:tls'
 import type { HostSettings, TlsSettings } from '../../config/settings.ts'
+import type { NativeTls, TlsContext } from './native-tls.ts'
 
-const SUITES = [
-  'TLS_AES_128_GCM_SHA256',
-  'TLS_AES_256_GCM_SHA384',
-  'TLS_CHACHA20_POLY1305_SHA256',
+/** Of 1.3. */
+const SUITES = ['TLS_AES_128_GCM_SHA256', 'TLS_AES_256_GCM_SHA384', 'TLS_CHACHA20_POLY1305_SHA256'].join(':')
+/** Of 1.2. */
+const CIPHERS = [
   'ECDHE-ECDSA-AES128-GCM-SHA256',
   'ECDHE-RSA-AES128-GCM-SHA256',
   'ECDHE-ECDSA-AES256-GCM-SHA384',
@@ -16,7 +17,7 @@ const SUITES = [
   'ECDHE-ECDSA-CHACHA20-POLY1305',
   'ECDHE-RSA-CHACHA20-POLY1305',
 ].join(':')
-const common = { minVersion: 'TLSv1.2', ciphers: SUITES } as const
+const common = { minVersion: 'TLSv1.2', ciphers: `${SUITES}:${CIPHERS}` } as const
 
 /** Throws with the name of the file that is wrong. */
 export function serverOptions(name: string, settings: TlsSettings | undefined): tls.TlsOptions {
@@ -39,6 +40,21 @@ export function serverOptions(name: string, settings: TlsSettings | undefined): 
     throw new Error(`listener ${name}: ${files} are not a certificate and its key: ${(error as Error).message}`)
   }
   return options
+}
+
+/** The same for the accelerator, of what `serverOptions` returned. Those who have tickets of `before` may show them. */
+export function acceleratedContext(
+  name: string,
+  tls: NativeTls,
+  options: tls.TlsOptions,
+  before: TlsContext | undefined,
+): TlsContext {
+  const { cert, key, ca } = options as { cert: Buffer; key: Buffer; ca?: Buffer }
+  try {
+    return tls.context(cert, key, ca, CIPHERS, SUITES, before && tls.ticketKeys(before))
+  } catch (error) {
+    throw new Error(`listener ${name}: ${(error as Error).message}`)
+  }
 }
 
 export function hostOptions(host: HostSettings): tls.ConnectionOptions {

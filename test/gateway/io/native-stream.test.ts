@@ -11,7 +11,7 @@ import t from 'tap'
 import { build } from '../../../cli/commands/accelerate.ts'
 import { acceleratorPlace } from '../../../gateway/io/accelerator.ts'
 import { NativePool, type NativeStream, type NativeStreams } from '../../../gateway/io/native-stream.ts'
-import type { SocketSink } from '../../../gateway/io/onread-socket.ts'
+import { RecordingSink } from './recording-sink.ts'
 
 const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'skewer-native-'))
 t.teardown(() => fs.rmSync(folder, { recursive: true }))
@@ -29,57 +29,17 @@ const counted = new Proxy(native, {
 })
 const pool = new NativePool(counted, reads, (length) => reads.subarray(0, length))
 
-class Sink implements SocketSink {
-  readonly said: string[] = []
-  readonly chunks: Buffer[] = []
-  onRead: () => void = () => {}
-  #waiting: { what: string; resolve: () => void }[] = []
-
-  get text(): string {
-    return Buffer.concat(this.chunks).toString()
-  }
-
-  read(lent: Uint8Array): void {
-    this.chunks.push(Buffer.from(lent))
-    this.#tell('read')
-    this.onRead()
-  }
-  socketDrained(): void {
-    this.#tell('drained')
-  }
-  socketEnded(): void {
-    this.#tell('ended')
-  }
-  socketFailed(error: Error): void {
-    this.#tell(`failed ${error.message}`)
-  }
-  socketClosed(): void {
-    this.#tell('closed')
-  }
-
-  /** Resolves when it has been told that, or at once where it was. */
-  until(what: string): Promise<void> {
-    if (this.said.includes(what)) return Promise.resolve()
-    return new Promise((resolve) => this.#waiting.push({ what, resolve }))
-  }
-
-  #tell(what: string): void {
-    this.said.push(what)
-    for (const one of this.#waiting) if (one.what === what) one.resolve()
-  }
-}
-
 /** A stream of what a server accepted, and its peer. */
 async function pair(
   t: { teardown(done: () => void): void },
   allowHalfOpen = false,
-): Promise<{ stream: NativeStream; sink: Sink; peer: net.Socket }> {
+): Promise<{ stream: NativeStream; sink: RecordingSink; peer: net.Socket }> {
   const server = net.createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as net.AddressInfo
   const peer = net.connect({ port, host: '127.0.0.1', allowHalfOpen })
   const [accepted] = (await once(server, 'connection')) as [net.Socket & { _handle: { fd: number } }]
-  const sink = new Sink()
+  const sink = new RecordingSink()
   const stream = pool.adopt(accepted._handle.fd, sink)!
   accepted.destroy()
   server.close()
@@ -204,7 +164,7 @@ t.test('a closed descriptor serves again: thousands come and go', async (t) => {
   const { port } = server.address() as net.AddressInfo
   const closed: Promise<void>[] = []
   server.on('connection', (accepted: net.Socket & { _handle: { fd: number } }) => {
-    const sink = new Sink()
+    const sink = new RecordingSink()
     const stream = pool.adopt(accepted._handle.fd, sink)!
     accepted.destroy()
     sink.onRead = () => {
