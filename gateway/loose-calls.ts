@@ -19,6 +19,7 @@ import { hasFailed, hasFallenSilent } from './guards.ts'
 import type { Host } from './host.ts'
 import type { Link } from './link.ts'
 import { hashName } from './placement.ts'
+import { Numbered } from './numbered.ts'
 import { copyOf } from '../protocols/wire/reader.ts'
 import { RetryBudget } from './retry-budget.ts'
 import type { Rule } from './route-table.ts'
@@ -117,9 +118,8 @@ class WaitingCall implements Expiring {
 
 export class LooseCalls {
   readonly #gateway: Gateway
-  readonly #open = new Map<number, OpenCall>()
+  readonly #open = new Numbered<OpenCall>()
   readonly #retries = new RetryBudget()
-  #lastId = 0
 
   constructor(gateway: Gateway) {
     this.#gateway = gateway
@@ -217,8 +217,9 @@ export class LooseCalls {
       attempt === 'first' && rule?.calls?.isIdempotent
         ? { call: { ...a, payload: copyOf(a.payload, 0, a.payload.length) }, rule }
         : undefined
-    const open = new OpenCall(this, ++this.#lastId, link!, caller, a.request, client, judged, again, now, endsAt)
-    this.#open.set(open.id, open)
+    const id = this.#open.nextId()
+    const open = new OpenCall(this, id, link!, caller, a.request, client, judged, again, now, endsAt)
+    this.#open.add(open)
     gateway.counters.cells[cell.looseOpen] = this.#open.size
     gateway.deadlines.set(open.until, endsAt)
     const session = from === undefined ? a.session : `a:${a.session}`
@@ -265,7 +266,7 @@ export class LooseCalls {
   }
 
   #forget(open: OpenCall, answer: number, now: number): void {
-    this.#open.delete(open.id)
+    this.#open.delete(open)
     this.#gateway.deadlines.clear(open.until)
     this.#gateway.counters.cells[cell.looseOpen] = this.#open.size
     for (const { guard, as } of open.judged) {
@@ -276,7 +277,7 @@ export class LooseCalls {
 
   /** What was written to a link that is gone may have run; where that does no harm, another host gets it, once (H1). */
   linkGone(link: Link, now: number): void {
-    for (const open of [...this.#open.values()]) {
+    for (const open of this.#open.all()) {
       if (open.link !== link) continue
       const { again } = open
       if (again === undefined || now >= open.endsAt || !this.#retries.take(again.rule)) {
