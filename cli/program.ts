@@ -106,7 +106,11 @@ export function buildProgram(finish: (code: number) => void): Command {
     .option('--force', 'noise: replace a file that exists')
     .action(does(async (kind, file, flags) => (await import('./commands/keygen.ts')).keygen(kind, file, flags)))
 
-  add(program, 'accelerate', 'build the accelerator of TCP, TLS, WebSocket and UDP with the C compiler of this machine')
+  add(
+    program,
+    'accelerate',
+    'build the accelerator of TCP, TLS, WebSocket, HTTP and UDP with the C compiler of this machine',
+  )
     .option('--check', 'build nothing, say whether it is there; exit code 1 where it is not')
     .addOption(new Option('--remove', 'remove what was built').conflicts('check'))
     .action(does(async (flags) => (await import('./commands/accelerate.ts')).accelerate(flags)))

@@ -92,7 +92,7 @@ export class Acceptor {
   }
 
   /** What calls back the place of a socket that was let in. */
-  releaseOf(socket: net.Socket): () => void {
+  releaseOf(socket: object): () => void {
     return notesOf(socket)?.release ?? this.#release
   }
 

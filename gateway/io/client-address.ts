@@ -20,11 +20,10 @@ export function claimAddress(socket: net.Socket, address: string): void {
 }
 
 /**
- * The client's address of a request: where the connection comes from a trusted proxy, the last hop that is none, as
+ * The client's address of a request: where its connection comes from a trusted proxy (`peer`), the last hop that is none, as
  * Forwarded (RFC 7239) or X-Forwarded-For say it. What cannot be read is not believed: then it is the proxy itself.
  */
-export function requestAddress(socket: net.Socket, headers: NamingHeaders, trusted: Networks | undefined): string {
-  const peer = addressOf(socket)
+export function requestAddress(peer: string, headers: NamingHeaders, trusted: Networks | undefined): string {
   if (trusted === undefined || !trusted.has(peer)) return peer
   const { forwarded } = headers
   const list = headers['x-forwarded-for']

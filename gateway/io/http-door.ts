@@ -17,7 +17,10 @@ import type { LeanHome, Released } from './lean-connection.ts'
 import { LeanConnections } from './lean-connections.ts'
 import { NodeExchange } from './node-exchange.ts'
 import type { Networks } from './networks.ts'
-import { requestAddress } from './client-address.ts'
+import { addressOf, requestAddress } from './client-address.ts'
+import { NativeStream } from './native-stream.ts'
+import type { NativeTlsStream } from './native-tls.ts'
+import { StreamDuplex } from './stream-duplex.ts'
 import type { Doorkeeper } from './doorkeeper.ts'
 
 /** What answering over HTTP needs of the process. */
@@ -57,7 +60,7 @@ export class OpenCalls {
 }
 
 /** Takes over a socket that not only calls come from, with what lies in it unread. */
-export type Others = (socket: net.Socket, released: Released) => void
+export type Others = (socket: net.Socket | StreamDuplex, released: Released) => void
 
 /** Requests of one socket that wait for their answers. */
 const OPEN_MAX = 64
@@ -98,7 +101,7 @@ export class HttpDoor {
       clientSlab: home.clientSlab,
       now: home.now,
       settings: () => this.#settings.http,
-      call: (exchange, socket) => this.#start(exchange, socket),
+      call: (exchange, peer) => this.#start(exchange, peer),
       giveAway: (socket, released) => others(socket, released),
     }
     this.#lean = new LeanConnections(leanHome, this)
@@ -119,10 +122,14 @@ export class HttpDoor {
   }
 
   /** Takes a socket that was accepted: its calls are served here, all else by the others. */
-  greet(socket: net.Socket, released: Released): void {
+  greet(accepted: net.Socket | NativeTlsStream, released: Released): void {
     const { http } = this.#settings
-    if (http?.calls) this.#lean.take(socket, released, http.requestMs)
-    else this.#others(socket, released)
+    if (http?.calls) this.#lean.take(accepted, released, http.requestMs)
+    else
+      this.#others(
+        accepted instanceof NativeStream ? new StreamDuplex(accepted, addressOf(accepted)) : accepted,
+        released,
+      )
   }
 
   closeIdle(): void {
@@ -186,13 +193,13 @@ export class HttpDoor {
   #call(exchange: NodeExchange): void {
     const socket = this.#take(exchange)
     if (socket === undefined) return
-    this.#start(exchange, socket, () => {
+    this.#start(exchange, addressOf(socket), () => {
       socket[openOf] = socket[openOf]! - 1
     })
   }
 
-  #start(exchange: HttpExchange, socket: net.Socket, ended?: () => void): void {
-    const address = this.#addressOf(exchange, socket)
+  #start(exchange: HttpExchange, peer: string, ended?: () => void): void {
+    const address = this.#addressOf(exchange, peer)
     if (address === undefined) {
       ended?.()
       return
@@ -206,9 +213,9 @@ export class HttpDoor {
   }
 
   /** Whose request it is. Behind a proxy the connection is the proxy's, and the client is judged here; undefined: refused. */
-  #addressOf(exchange: HttpExchange, socket: net.Socket): string | undefined {
+  #addressOf(exchange: HttpExchange, peer: string): string | undefined {
     const forwarders = this.#forwarders()
-    const address = requestAddress(socket, exchange.headers, forwarders)
+    const address = requestAddress(peer, exchange.headers, forwarders)
     const { name } = this.#settings
     if (forwarders !== undefined && !this.#doorkeeper.admits(address, name)) {
       exchange.problem(code.admission, { status: 403, detail: 'this address is not let in' })
@@ -222,7 +229,7 @@ export class HttpDoor {
 
   #session(exchange: NodeExchange): void {
     const socket = this.#take(exchange)
-    if (socket === undefined || this.#addressOf(exchange, socket) === undefined) return
+    if (socket === undefined || this.#addressOf(exchange, addressOf(socket)) === undefined) return
     exchange.response.once('close', () => {
       socket[openOf] = socket[openOf]! - 1
     })

@@ -2,6 +2,7 @@
 // door behind which calls are answered first (http-door.ts), and node:http for all else.
 import type http from 'node:http'
 import type net from 'node:net'
+import type { Duplex } from 'node:stream'
 import type { ListenerSettings } from '../../config/settings.ts'
 import type { Entrance } from '../seams.ts'
 import { Acceptor } from './acceptor.ts'
@@ -9,6 +10,8 @@ import { HttpDoor } from './http-door.ts'
 import { type HttpTimes, httpServer, setTimes } from './http-server.ts'
 import type { Released } from './lean-connection.ts'
 import type { ListenerPlaces } from './listener-places.ts'
+import type { NativeTlsStream } from './native-tls.ts'
+import type { StreamDuplex } from './stream-duplex.ts'
 import type { ListenerHome } from './tcp-listener.ts'
 import { TlsTerminator } from './tls-terminator.ts'
 import { noticeOtherSecurity } from './wrong-security.ts'
@@ -19,7 +22,7 @@ export interface HttpFrontOwner extends Entrance {
   /** How long requests may take, by these settings. */
   times(settings: ListenerSettings): HttpTimes
   /** A socket that not only calls come from is about to be given to node:http. */
-  greets(socket: net.Socket): void
+  greets(socket: Duplex): void
   answer(request: http.IncomingMessage, response: http.ServerResponse): void
 }
 
@@ -38,20 +41,20 @@ export class HttpFront {
     this.http = httpServer(owner.times(settings), home.counters)
     this.http.on('clientError', (error, socket) => noticeOtherSecurity(owner, home, error, socket as net.Socket))
     this.http.on('request', (request, response) => owner.answer(request, response))
-    const others = (socket: net.Socket, released: Released) => {
+    const others = (socket: net.Socket | StreamDuplex, released: Released) => {
       if (released !== undefined) socket.once('close', released)
       owner.greets(socket)
       this.http.emit('connection', socket)
     }
     this.door = new HttpDoor(owner, home, () => this.acceptor.forwarders, others)
-    const secured = (socket: net.Socket) => this.door.greet(socket, undefined)
+    const secured = (socket: net.Socket | NativeTlsStream) => this.door.greet(socket, undefined)
     const tls = settings.security === 'tls' ? new TlsTerminator(owner, home, secured) : undefined
     this.#tls = tls
     this.acceptor = new Acceptor({
       settings,
       home,
       places: owner.places,
-      pauseOnConnect: false,
+      pauseOnConnect: tls !== undefined,
       accepted: (socket) => {
         const released = this.acceptor.releaseOf(socket)
         if (tls !== undefined) tls.accept(socket, released)

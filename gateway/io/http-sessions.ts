@@ -5,14 +5,13 @@
 //   GET  /session/events/{once}       the event stream, once; a second time 204, which ends an EventSource
 //   POST /session/frames              Skewer-Connection, Skewer-Sequence: frames; 204, or 409 with Skewer-Expected
 import { randomBytes } from 'node:crypto'
-import type net from 'node:net'
-import tls from 'node:tls'
 import { code } from '../../protocols/codes.ts'
 import type { Carrier, CarrierEvents, Entrance } from '../seams.ts'
 import { HttpCarrier } from './http-carrier.ts'
-import { requestAddress } from './client-address.ts'
+import { addressOf, requestAddress } from './client-address.ts'
 import type { Networks } from './networks.ts'
 import type { NodeExchange } from './node-exchange.ts'
+import { isSecured } from './stream-duplex.ts'
 import type { CarrierHome } from './stream-carrier.ts'
 
 const PATH = '/session'
@@ -72,7 +71,7 @@ export class HttpSessions {
 
   #open(exchange: NodeExchange): void {
     const { request } = exchange
-    const address = requestAddress(request.socket, exchange.headers, this.#forwarders())
+    const address = requestAddress(addressOf(request.socket), exchange.headers, this.#forwarders())
     const isStream = exchange.headers.accept?.includes('text/event-stream') ?? false
     if (isStream && !isFirst(exchange)) return
     if (!isStream && !this.#isRoomFor(address)) {
@@ -81,8 +80,7 @@ export class HttpSessions {
     }
     const token = randomBytes(18).toString('base64url')
     const once = randomBytes(18).toString('base64url')
-    const isTls = (request.socket as net.Socket) instanceof tls.TLSSocket
-    const carrier = new HttpCarrier(this.#home, token, address, isTls, () => {
+    const carrier = new HttpCarrier(this.#home, token, address, isSecured(request.socket), () => {
       this.#carriers.delete(token)
       this.#waiting.delete(once)
       if (this.#carriers.size === 0) this.#stopStirring()

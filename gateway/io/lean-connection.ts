@@ -6,13 +6,16 @@
 //   idle -> busy (a call is under way) -> idle ...        -> given away, or closed
 import { STATUS_CODES } from 'node:http'
 import type net from 'node:net'
-import tls from 'node:tls'
 import type { HttpSettings } from '../../config/settings.ts'
 import type { BodySink } from './http-body.ts'
 import { type Closing, HttpExchange } from './http-exchange.ts'
 import type { IoCounters } from './io-counters.ts'
 import { type LeanRequest, readLean } from './lean-request.ts'
-import { goOn, hold, readByEvents, readShared, type SocketSink, unlisten } from './onread-socket.ts'
+import { addressOf } from './client-address.ts'
+import { NativeStream } from './native-stream.ts'
+import { type Accepted, type ByteSocket, goOn, hold, readAccepted, type SocketSink, unlisten } from './onread-socket.ts'
+import { StreamDuplex } from './stream-duplex.ts'
+import { note } from './socket-notes.ts'
 import { endSoon } from './stream-carrier.ts'
 import type { WriteSlab } from './write-slab.ts'
 
@@ -23,10 +26,10 @@ export type LeanHome = {
   now(): number
   /** Undefined: nothing is answered here at the moment. */
   settings(): HttpSettings | undefined
-  /** Answers a call. */
-  call(exchange: HttpExchange, socket: net.Socket): void
+  /** Answers a call of whoever is at the other end. */
+  call(exchange: HttpExchange, peer: string): void
   /** Takes the socket over; what is not served lies in it to be read. */
-  giveAway(socket: net.Socket, released: Released): void
+  giveAway(socket: net.Socket | StreamDuplex, released: Released): void
 }
 
 /** To be called once, when the socket is closed; undefined where that is seen to elsewhere. */
@@ -36,11 +39,13 @@ export type Released = (() => void) | undefined
 const UNREAD_BYTES_MAX = 1024 * 1024
 
 export class LeanConnection implements SocketSink {
-  readonly socket: net.Socket
+  readonly socket: ByteSocket
   /** When an idle connection is closed. */
   idleUntil: number
   isBusy = false
   readonly #home: LeanHome
+  /** Its address. */
+  readonly #peer: string
   readonly #closing: Closing
   readonly #released: Released
   readonly #gone: (connection: LeanConnection) => void
@@ -50,7 +55,7 @@ export class LeanConnection implements SocketSink {
 
   /** `gone` is called once, when the socket is closed or given away. */
   constructor(
-    accepted: net.Socket,
+    accepted: Accepted,
     released: Released,
     home: LeanHome,
     closing: Closing,
@@ -62,7 +67,8 @@ export class LeanConnection implements SocketSink {
     this.#released = released
     this.#gone = gone
     this.idleUntil = idleUntil
-    this.socket = accepted instanceof tls.TLSSocket ? readByEvents(accepted, this) : readShared(accepted, this)
+    this.#peer = addressOf(accepted)
+    this.socket = readAccepted(accepted, this)
   }
 
   read(lent: Uint8Array): void {
@@ -74,8 +80,9 @@ export class LeanConnection implements SocketSink {
     if (!this.isBusy && this.#rest !== undefined) this.#giveAway()
   }
 
+  /** Who has gone waits for no answer. */
   socketEnded(): void {
-    if (!this.isBusy) endSoon(this.socket)
+    endSoon(this.socket)
   }
 
   socketFailed(): void {
@@ -106,7 +113,7 @@ export class LeanConnection implements SocketSink {
     const { requestsPerConnection: most } = settings!
     const isLast = ++this.#served >= most && most > 0
     const closing = isLast ? { isLast } : this.#closing
-    this.#home.call(new LeanExchange(this, request, settings!, this.#home, closing), this.socket)
+    this.#home.call(new LeanExchange(this, request, settings!, this.#home, closing), this.#peer)
   }
 
   /** The answer is written: what waits behind it is not for us. */
@@ -128,11 +135,22 @@ export class LeanConnection implements SocketSink {
     if (socket.destroyed || socket.writableLength > 0) return
     const rest = this.#rest
     this.#rest = undefined
-    unlisten(socket)
+    const given = this.#forNode()
     this.#gone(this)
-    if (rest !== undefined) socket.unshift(rest)
-    this.#home.giveAway(socket, this.#released)
+    if (rest !== undefined) given.unshift(rest)
+    this.#home.giveAway(given, this.#released)
     goOn(socket)
+  }
+
+  #forNode(): net.Socket | StreamDuplex {
+    if (this.socket instanceof NativeStream) {
+      const given = new StreamDuplex(this.socket, this.#peer)
+      if (this.#released !== undefined) note(given, { release: this.#released })
+      return given
+    }
+    const socket = this.socket as net.Socket
+    unlisten(socket)
+    return socket
   }
 }
 

@@ -1,7 +1,7 @@
 // The connections of a listener that are served by lean-connection.ts. Those that are idle for too long are closed by one
 // look at all of them, now and then: no timer each.
-import type net from 'node:net'
 import type { Closing } from './http-exchange.ts'
+import type { Accepted } from './onread-socket.ts'
 import { LeanConnection, type LeanHome, type Released } from './lean-connection.ts'
 
 const LOOK_MS = 500
@@ -18,7 +18,7 @@ export class LeanConnections {
   }
 
   /** Serves a socket; its first request must come in the time of one. */
-  take(socket: net.Socket, released: Released, requestMs: number): void {
+  take(socket: Accepted, released: Released, requestMs: number): void {
     const idleUntil = this.#home.now() + requestMs
     this.#open.add(new LeanConnection(socket, released, this.#home, this.#closing, idleUntil, this.#gone))
     this.#looking ??= setInterval(() => this.#look(), LOOK_MS).unref()

@@ -13,6 +13,7 @@ import { accelerator } from './accelerator.ts'
 import { addressOf } from './client-address.ts'
 import { type NativeTls, NativeTlsStream, type TlsContext, type TlsGreeter } from './native-tls.ts'
 import { passNotes } from './socket-notes.ts'
+import { StreamDuplex } from './stream-duplex.ts'
 
 /** Whom a socket's events are for. Listeners find it on the socket: no closure per connection. */
 export interface SocketSink {
@@ -76,8 +77,23 @@ export function readShared(accepted: net.Socket, sink: SocketSink): net.Socket {
   return listen(socket, sink)
 }
 
+/** What listeners are given: a socket of Node's, or a stream of the accelerator whose handshake is done. */
+export type Accepted = net.Socket | NativeTlsStream | StreamDuplex
+
+/** Sends all events of what was accepted to the sink: by the accelerator where that can be, else by `readShared`. */
+export function readAccepted(accepted: Accepted, sink: SocketSink): ByteSocket {
+  if (accepted instanceof StreamDuplex) return accepted.handOver(sink)
+  if (!(accepted instanceof NativeTlsStream)) return accelerate(accepted, sink) ?? readShared(accepted, sink)
+  accepted.sink = sink
+  return accepted
+}
+
+/** The same for a socket that was made with `sharedReads`. */
+export const readDialled = (socket: net.Socket, sink: SocketSink): ByteSocket =>
+  accelerate(socket, sink) ?? listen(socket, sink)
+
 /** Moves any plain socket, accepted or dialled, to the accelerator; undefined where that cannot be. */
-export function accelerate(socket: net.Socket, sink: SocketSink): ByteSocket | undefined {
+function accelerate(socket: net.Socket, sink: SocketSink): ByteSocket | undefined {
   const fd = fdOf(socket)
   const stream = fd === undefined ? undefined : accelerator(shared, viewOf)?.pool.adopt(fd, sink)
   // Its end is none of the connection's: the copy of the descriptor lives.

@@ -18,7 +18,7 @@ export function notesOf(socket: object): SocketNotes | undefined {
   return own ?? beneath?.[key]
 }
 
-export function note(socket: net.Socket, notes: SocketNotes): void {
+export function note(socket: object, notes: SocketNotes): void {
   const noted = socket as Noted
   noted[key] = { ...noted[key], ...notes }
 }

@@ -6,8 +6,17 @@ import type net from 'node:net'
 import type { Carrier, CarrierEvents } from '../seams.ts'
 import { addressOf } from './client-address.ts'
 import type { IoCounters } from './io-counters.ts'
-import { NativeTlsStream } from './native-tls.ts'
-import { accelerate, type ByteSocket, goOn, hold, listen, readShared, type SocketSink } from './onread-socket.ts'
+import { NativeStream } from './native-stream.ts'
+import {
+  type Accepted,
+  type ByteSocket,
+  goOn,
+  hold,
+  listen,
+  readAccepted,
+  readDialled,
+  type SocketSink,
+} from './onread-socket.ts'
 import { type PortionReader, Portions } from './portions.ts'
 import { clientShare, linkShare } from './turn-share.ts'
 import type { WriteSlab } from './write-slab.ts'
@@ -78,7 +87,7 @@ export class StreamCarrier implements Carrier, SocketSink, PortionReader {
   constructor(
     home: CarrierHome,
     transport: string,
-    socket: net.Socket | NativeTlsStream,
+    socket: Accepted,
     reading: Reading,
     slab: WriteSlab,
     released: (() => void) | undefined,
@@ -88,10 +97,9 @@ export class StreamCarrier implements Carrier, SocketSink, PortionReader {
     this.#released = released
     this.transport = transport
     this.address = addressOf(socket)
-    const accelerated = atAccelerator(socket, reading, this)
-    const read = reading === 'accepted' ? readShared : listen
-    this.#socket = accelerated ?? read(socket as net.Socket, this)
-    this.#isAccelerated = accelerated !== undefined
+    const own = reading === 'accepted' ? readAccepted : reading === 'dialled' ? readDialled : listen
+    this.#socket = own(socket as net.Socket, this)
+    this.#isAccelerated = this.#socket instanceof NativeStream
     this.#portions = new Portions(reading === 'accepted' ? clientShare : linkShare, this)
   }
 
@@ -180,16 +188,6 @@ export class StreamCarrier implements Carrier, SocketSink, PortionReader {
     this.#events!.closed(this.#home.now())
     this.#home.poke()
   }
-}
-
-function atAccelerator(
-  socket: net.Socket | NativeTlsStream,
-  reading: Reading,
-  sink: SocketSink,
-): ByteSocket | undefined {
-  if (!(socket instanceof NativeTlsStream)) return reading === 'kept' ? undefined : accelerate(socket, sink)
-  socket.sink = sink
-  return socket
 }
 
 /** Sends what is queued, ends, and is rid of the socket within `LINGER_MS` whatever its peer does. */

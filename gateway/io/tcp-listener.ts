@@ -63,7 +63,7 @@ export class TcpListener implements Listener {
     const secured = (socket: net.Socket | NativeTlsStream) => {
       this.#carry(new StreamCarrier(home, 'tls', socket, 'accepted', home.clientSlab, undefined))
     }
-    const tls = settings.security === 'tls' ? new TlsTerminator(this, home, secured, secured) : undefined
+    const tls = settings.security === 'tls' ? new TlsTerminator(this, home, secured) : undefined
     this.#tls = tls
     this.#noise = settings.security === 'noise' ? new NoiseTerminator(home, this, 'tcp') : undefined
     this.#acceptor = new Acceptor({

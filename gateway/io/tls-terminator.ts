@@ -7,7 +7,7 @@ import type { TlsSettings } from '../../config/settings.ts'
 import { code } from '../../protocols/codes.ts'
 import type { Entrance } from '../seams.ts'
 import { addressOf } from './client-address.ts'
-import type { NativeTls, NativeTlsStream, NotTls, TlsContext, TlsGreeter } from './native-tls.ts'
+import type { NativeTlsStream, NotTls, TlsContext, TlsGreeter } from './native-tls.ts'
 import { acceleratedTls, accelerateTls } from './onread-socket.ts'
 import { endSoon } from './stream-carrier.ts'
 import type { ListenerHome } from './tcp-listener.ts'
@@ -28,29 +28,17 @@ const notTls: Record<string, NotTls | undefined> = {
 type Served = { server: tls.Server; context: TlsContext | undefined; clientAuthorities: string; handshakeMs: number }
 
 export class TlsTerminator implements TlsGreeter {
-  /** Whom streams of the accelerator are given. */
-  readonly secured: (stream: NativeTlsStream) => void
+  /** Whom they are given: sockets of Node's, and streams of the accelerator where that is on. */
+  readonly secured: (socket: tls.TLSSocket | NativeTlsStream) => void
   readonly #entrance: Entrance
   readonly #home: ListenerHome
-  readonly #socketSecured: (socket: tls.TLSSocket) => void
-  readonly #native: NativeTls | undefined
   #served: Served
 
-  /**
-   * `streamSecured`: who can do with streams that are no sockets of Node's. Throws where the certificate of the listener's
-   * settings cannot be used.
-   */
-  constructor(
-    entrance: Entrance,
-    home: ListenerHome,
-    socketSecured: (socket: tls.TLSSocket) => void,
-    streamSecured?: (stream: NativeTlsStream) => void,
-  ) {
+  /** Throws where the certificate of the listener's settings cannot be used. */
+  constructor(entrance: Entrance, home: ListenerHome, secured: (socket: tls.TLSSocket | NativeTlsStream) => void) {
     this.#entrance = entrance
     this.#home = home
-    this.#socketSecured = socketSecured
-    this.secured = streamSecured ?? (() => {})
-    this.#native = streamSecured === undefined ? undefined : acceleratedTls()
+    this.secured = secured
     this.#served = this.#serve(entrance.settings.tls, home.handshakeMs)
   }
 
@@ -77,9 +65,10 @@ export class TlsTerminator implements TlsGreeter {
     const clientAuthorities = String(options.ca)
     const kept = before?.clientAuthorities === clientAuthorities ? before : undefined
     if (kept !== undefined) options.ticketKeys = kept.server.getTicketKeys()
-    const context = this.#native && acceleratedContext(name, this.#native, options, kept?.context)
+    const native = acceleratedTls()
+    const context = native && acceleratedContext(name, native, options, kept?.context)
     const server = tls.createServer({ ...options, handshakeTimeout: handshakeMs })
-    server.on('secureConnection', this.#socketSecured)
+    server.on('secureConnection', this.secured)
     server.on('tlsClientError', (error: Error & { code?: string }, socket) => {
       const spoken = error.code === undefined ? undefined : notTls[error.code]
       if (spoken === undefined) {

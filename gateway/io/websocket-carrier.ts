@@ -1,9 +1,8 @@
 // A Carrier over one upgraded socket: each batch is one binary message, written with its header in one write. Codes of
 // ours travel in the close frame as 4000 + code.
-import type net from 'node:net'
 import { webSocketCloseCode } from '../../protocols/codes.ts'
 import type { Carrier, CarrierEvents } from '../seams.ts'
-import { accelerate, type ByteSocket, goOn, hold, readByEvents, readShared, type SocketSink } from './onread-socket.ts'
+import { type Accepted, type ByteSocket, goOn, hold, readAccepted, type SocketSink } from './onread-socket.ts'
 import { type PortionReader, Portions } from './portions.ts'
 import { type CarrierHome, endSoon } from './stream-carrier.ts'
 import { clientShare } from './turn-share.ts'
@@ -28,7 +27,7 @@ export class WebSocketCarrier implements Carrier, SocketSink, PortionReader, Web
   /** Takes over a socket with nothing unread in it, and answers its upgrade. */
   constructor(
     home: CarrierHome,
-    socket: net.Socket,
+    socket: Accepted,
     isTls: boolean,
     address: string,
     answer: string,
@@ -38,7 +37,7 @@ export class WebSocketCarrier implements Carrier, SocketSink, PortionReader, Web
     this.#released = released
     this.transport = isTls ? 'websocket-tls' : 'websocket'
     this.address = address
-    this.#socket = isTls ? readByEvents(socket, this) : (accelerate(socket, this) ?? readShared(socket, this))
+    this.#socket = readAccepted(socket, this)
     this.#socket.write(encoder.encode(answer))
   }
 

@@ -4,13 +4,14 @@
 // /health and / say 200. Where the configuration says so, calls and sessions by HTTP are answered on the same port (http-door.ts).
 import type http from 'node:http'
 import type net from 'node:net'
-import tls from 'node:tls'
+import type { Duplex } from 'node:stream'
 import type { ListenerSettings } from '../../config/settings.ts'
 import { addressOf, requestAddress } from './client-address.ts'
 import { HttpFront, type HttpFrontOwner } from './http-front.ts'
 import type { HttpTimes } from './http-server.ts'
 import { ListenerPlaces } from './listener-places.ts'
 import { NoiseTerminator } from './noise-terminator.ts'
+import { isSecured, type StreamDuplex } from './stream-duplex.ts'
 import { endSoon } from './stream-carrier.ts'
 import type { Listener, ListenerHome } from './tcp-listener.ts'
 import { WebSocketCarrier } from './websocket-carrier.ts'
@@ -23,7 +24,7 @@ export class WebSocketListener implements Listener, HttpFrontOwner {
   readonly #front: HttpFront
   readonly #noise: NoiseTerminator | undefined
   /** Sockets that have not upgraded yet, each with its deadline. */
-  readonly #waiting = new Map<net.Socket, NodeJS.Timeout>()
+  readonly #waiting = new Map<Duplex, NodeJS.Timeout>()
 
   constructor(settings: ListenerSettings, home: ListenerHome) {
     this.settings = settings
@@ -31,7 +32,9 @@ export class WebSocketListener implements Listener, HttpFrontOwner {
     this.#home = home
     this.#noise = settings.security === 'noise' ? new NoiseTerminator(home, this, 'websocket') : undefined
     this.#front = new HttpFront(this, home)
-    this.#front.http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket as net.Socket, head))
+    this.#front.http.on('upgrade', (request, socket, head) =>
+      this.#upgrade(request, socket as net.Socket | StreamDuplex, head),
+    )
   }
 
   listen(port?: number): Promise<{ host: string; port: number }> {
@@ -62,7 +65,7 @@ export class WebSocketListener implements Listener, HttpFrontOwner {
     return http ?? { requestMs: handshakeMs, keepAliveMs: handshakeMs }
   }
 
-  greets(socket: net.Socket): void {
+  greets(socket: Duplex): void {
     const late = () => {
       this.#home.counters.upgradesTimedOut++
       socket.destroy()
@@ -71,7 +74,7 @@ export class WebSocketListener implements Listener, HttpFrontOwner {
     socket.once('close', () => this.#forget(socket))
   }
 
-  #forget(socket: net.Socket): void {
+  #forget(socket: Duplex): void {
     clearTimeout(this.#waiting.get(socket))
     this.#waiting.delete(socket)
   }
@@ -94,10 +97,10 @@ export class WebSocketListener implements Listener, HttpFrontOwner {
     }
   }
 
-  #upgrade(request: http.IncomingMessage, socket: net.Socket, head: Buffer): void {
+  #upgrade(request: http.IncomingMessage, socket: net.Socket | StreamDuplex, head: Buffer): void {
     const { counters, doorkeeper } = this.#home
     const { forwarders } = this.#front.acceptor
-    const address = requestAddress(socket, request.headers, forwarders)
+    const address = requestAddress(addressOf(socket), request.headers, forwarders)
     // Behind a proxy that names the client, this is where the client itself is judged.
     const isForwarded = forwarders?.has(addressOf(socket)) ?? false
     if (isForwarded && !doorkeeper.enter(address, this.settings.name, this.#home.now())) {
@@ -115,7 +118,7 @@ export class WebSocketListener implements Listener, HttpFrontOwner {
       return
     }
     this.#forget(socket)
-    const isTls = socket instanceof tls.TLSSocket
+    const isTls = isSecured(socket)
     // A TLS socket's place is given back when the socket beneath it closes.
     const release = this.#front.acceptor.releaseOf(socket)
     if (!isTls) socket.off('close', release)

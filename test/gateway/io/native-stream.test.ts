@@ -2,23 +2,13 @@
 // The accelerator's streams, over sockets of the OS: what gateway/io/onread-socket.ts says of a socket holds for them too.
 import { spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import fs from 'node:fs'
-import { createRequire } from 'node:module'
 import net from 'node:net'
-import os from 'node:os'
-import path from 'node:path'
 import t from 'tap'
-import { build } from '../../../cli/commands/accelerate.ts'
-import { acceleratorPlace } from '../../../gateway/io/accelerator.ts'
-import { NativePool, type NativeStream, type NativeStreams } from '../../../gateway/io/native-stream.ts'
+import type { NativeStream, NativeStreams } from '../../../gateway/io/native-stream.ts'
+import { builtPart, poolOf } from './native-pool.ts'
 import { RecordingSink } from './recording-sink.ts'
 
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'skewer-native-'))
-t.teardown(() => fs.rmSync(folder, { recursive: true }))
-const built = path.join(folder, 'streams.node')
-build(acceleratorPlace('streams').source, built)
-const native = createRequire(import.meta.url)(built) as NativeStreams
-const reads = Buffer.alloc(64 * 1024)
+const { native, built } = builtPart<NativeStreams>(t, 'streams')
 /** What the kernel was asked, by name. */
 const asked: Record<string, number> = {}
 const counted = new Proxy(native, {
@@ -27,7 +17,7 @@ const counted = new Proxy(native, {
     return target[name]
   },
 })
-const pool = new NativePool(counted, reads, (length) => reads.subarray(0, length))
+const { pool } = poolOf(counted)
 
 /** A stream of what a server accepted, and its peer. */
 async function pair(

@@ -4,41 +4,30 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import fs from 'node:fs'
-import { createRequire } from 'node:module'
 import net from 'node:net'
-import os from 'node:os'
 import path from 'node:path'
 import tls from 'node:tls'
 import t from 'tap'
-import { build } from '../../../cli/commands/accelerate.ts'
-import { acceleratorPlace } from '../../../gateway/io/accelerator.ts'
-import { NativePool, NativeStream, type NativeStreams, type StreamIo } from '../../../gateway/io/native-stream.ts'
+import { NativeStream, type NativeStreams, type StreamIo } from '../../../gateway/io/native-stream.ts'
 import { type NativeTls, NativeTlsStream, type NotTls } from '../../../gateway/io/native-tls.ts'
 import { acceleratedContext, serverOptions } from '../../../gateway/io/tls-context.ts'
 import { newcomerShare } from '../../../gateway/io/turn-share.ts'
 import { makeCertificate } from '../../config/certificate.ts'
+import { builtPart, descriptors, poolOf } from './native-pool.ts'
 import { RecordingSink } from './recording-sink.ts'
-import { eventually } from './started.ts'
+import { eventually, scratchFolder, type Test } from './started.ts'
 
-const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'skewer-native-tls-'))
-t.teardown(() => fs.rmSync(folder, { recursive: true }))
-const part = <Native>(name: 'streams' | 'tls'): Native => {
-  const built = path.join(folder, `${name}.node`)
-  build(acceleratorPlace(name).source, built)
-  return createRequire(import.meta.url)(built) as Native
-}
-const streams = part<NativeStreams>('streams')
-const native = part<NativeTls>('tls')
-const reads = Buffer.alloc(64 * 1024)
+const folder = scratchFolder(t)
+const { native } = builtPart<NativeTls>(t, 'tls')
+const { native: streams } = builtPart<NativeStreams>(t, 'streams')
+const { pool, reads } = poolOf(streams)
 native.open(reads)
-const pool = new NativePool(streams, reads, (length) => reads.subarray(0, length))
 const certFile = path.join(folder, 'gateway.crt')
 const keyFile = path.join(folder, 'gateway.key')
 makeCertificate(certFile, keyFile)
 const options = serverOptions('test', { certFile, keyFile })
 const context = acceleratedContext('test', native, options, undefined)
 
-type Test = { teardown(done: () => unknown): void }
 type Met = {
   sink: RecordingSink
   stream: NativeTlsStream
@@ -50,38 +39,32 @@ type Port = { port: number; met: Met[] }
 /** A port whose connections are greeted; `onSecured` is told of each in the turn in which its handshake ends. */
 async function greeting(t: Test, withinMs = 5000, onSecured: (met: Met) => void = () => {}): Promise<Port> {
   const met: Met[] = []
-  const server = net
-    .createServer({ pauseOnConnect: true }, (socket) => {
-      const { fd } = (socket as unknown as { _handle: { fd: number } })._handle
-      const sink = new RecordingSink()
-      let tell: (outcome: 'secured' | 'failed' | NotTls) => void
-      const one = { sink, closed: false, outcome: new Promise((resolve) => (tell = resolve)) } as Met
-      const greeter = {
-        secured: (stream: NativeTlsStream) => {
-          stream.sink = sink
-          onSecured(one)
-          tell('secured')
-        },
-        spokeOtherwise: (_stream: NativeTlsStream, spoken: NotTls) => tell(spoken),
-        failed: () => tell('failed'),
-      }
-      const stream = NativeTlsStream.greet(pool, native, fd, context, {
-        remoteAddress: '192.0.2.1',
-        withinMs,
-        greeter,
-      })!
-      stream.once('close', () => (one.closed = true))
-      one.stream = stream
-      socket.destroy()
-      met.push(one)
-    })
-    .listen(0, '127.0.0.1')
-  await once(server, 'listening')
+  const port = await descriptors(t, (fd) => {
+    const sink = new RecordingSink()
+    let tell: (outcome: 'secured' | 'failed' | NotTls) => void
+    const one = { sink, closed: false, outcome: new Promise((resolve) => (tell = resolve)) } as Met
+    const greeter = {
+      secured: (stream: NativeTlsStream) => {
+        stream.sink = sink
+        onSecured(one)
+        tell('secured')
+      },
+      spokeOtherwise: (_stream: NativeTlsStream, spoken: NotTls) => tell(spoken),
+      failed: () => tell('failed'),
+    }
+    const stream = NativeTlsStream.greet(pool, native, fd, context, {
+      remoteAddress: '192.0.2.1',
+      withinMs,
+      greeter,
+    })!
+    stream.once('close', () => (one.closed = true))
+    one.stream = stream
+    met.push(one)
+  })
   t.teardown(() => {
-    server.close()
     for (const { stream } of met) stream.destroy()
   })
-  return { port: (server.address() as net.AddressInfo).port, met }
+  return { port, met }
 }
 
 /** What the client sends behind its first `passed` writes a relay keeps back, and then sends it at once; FIN never passes. */
