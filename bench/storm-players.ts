@@ -12,6 +12,7 @@ const ANSWER_MS = 30_000
 const ATTACH_MS = 120_000
 const QUIET_MS = 60_000
 const LOOK_MS = 50
+const everyone = (): boolean => true
 
 export class StormPlayers {
   readonly #worker: Worker
@@ -32,9 +33,11 @@ export class StormPlayers {
     return this.#worker.ask<StormState>(message, ANSWER_MS)
   }
 
-  attachedAfter(us: number, otherwise: string): Promise<StormState> {
+  /** Resolves when each of them, or each that `concerns` names, has been attached since then. */
+  attachedAfter(us: number, otherwise: string, concerns: (player: number) => boolean = everyone): Promise<StormState> {
     const ask = (message: ToStorm) => this.ask(message)
-    return until(ask, ({ attachedAtUs }) => attachedAtUs.every((at) => at > us), ATTACH_MS, otherwise)
+    const isBack = (at: number, i: number): boolean => at > (concerns(i) ? us : 0)
+    return until(ask, ({ attachedAtUs }) => attachedAtUs.every(isBack), ATTACH_MS, otherwise)
   }
 
   /** Nobody sends any more; how it stands when everything was heard, or will not be. */

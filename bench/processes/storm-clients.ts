@@ -12,6 +12,8 @@ export type StormState = {
   clients: number
   /** When each channel was attached last; 0 while it is not. */
   attachedAtUs: number[]
+  /** Which gateway of the plan each is on; -1: none. */
+  gateway: number[]
   sent: number
   heard: number
   /** By the name of the code: told by `refused`, they have not run. */
@@ -147,6 +149,7 @@ function state(): StormState {
   return {
     clients: players.length,
     attachedAtUs: players.map(({ attachedAtUs }) => attachedAtUs),
+    gateway: players.map(({ client }) => client.gatewayIndex),
     sent: sum(({ sent }) => sent),
     heard: sum(({ heard }) => heard),
     refused,

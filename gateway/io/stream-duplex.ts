@@ -33,13 +33,17 @@ export class StreamDuplex extends Duplex {
     }
   }
 
-  /** Gives the stream to another sink. Nothing may wait to be read here, or to be written. */
+  /**
+   * Gives the stream to another sink. What lies here unread comes to it in this turn, behind what its owner gives it now.
+   * Nothing may wait to be written.
+   */
   handOver(sink: SocketSink): NativeStream {
     const stream = this.#stream!
     this.#stream = undefined
     this.setTimeout(0)
     stream.sink = sink
     stream.resume()
+    for (let unread = this.#taken(); unread !== null; unread = this.#taken()) process.nextTick(tell, sink, unread)
     return stream
   }
 
@@ -56,6 +60,10 @@ export class StreamDuplex extends Duplex {
     if (this.writable) this.end()
     if (this.writableFinished) this.destroy()
     else this.once('finish', () => this.destroy())
+  }
+
+  #taken(): Buffer | null {
+    return this.read() as Buffer | null
   }
 
   #heard(lent: Uint8Array): void {
@@ -106,6 +114,10 @@ export class StreamDuplex extends Duplex {
     if (hasTaken) this.#timer?.refresh()
     else this.emit('timeout')
   }
+}
+
+function tell(sink: SocketSink, unread: Uint8Array): void {
+  sink.read(unread)
 }
 
 /** Whether TLS is spoken on what node:http reads. */

@@ -137,3 +137,23 @@ t.test('after an upgrade the stream is another sink’s, with nothing lost', asy
   await sink.until('ended')
   t.notOk(given[0].isClosed)
 })
+
+t.test('what was read before the upgrade was looked at comes behind its head, in order', async (t) => {
+  const sink = new RecordingSink()
+  let duplex: StreamDuplex | undefined
+  const port = await descriptors(t, (fd) => {
+    duplex = new StreamDuplex(pool.adopt(fd, new RecordingSink())!, '192.0.2.1')
+  })
+  const peer = net.connect(port, '127.0.0.1')
+  t.teardown(() => [peer.destroy(), stream?.destroy()])
+  let stream: NativeStream | undefined
+  peer.write('first')
+  await eventually(() => duplex?.readableLength === 5, 'what nobody reads')
+  peer.write(', second')
+  await eventually(() => duplex?.readableLength === 13, 'more of it')
+  stream = duplex!.handOver(sink)
+  sink.read(Buffer.from('head, '))
+  peer.write(', third')
+  await eventually(() => sink.text.length >= 25, 'all of it').catch(() => {})
+  t.equal(sink.text, 'head, first, second, third')
+})
