@@ -59,6 +59,7 @@ export class NativeTlsStream extends NativeStream implements Waiting {
   #greeter: TlsGreeter | undefined
   #timer: NodeJS.Timeout | undefined
   #isWaiting = false
+  #hadMoreTime = false
 
   /** Of what is open as `fd`; undefined for want of descriptors or memory. */
   static greet(
@@ -122,9 +123,14 @@ export class NativeTlsStream extends NativeStream implements Waiting {
     super.destroy()
   }
 
-  /** Its time is over. */
+  /** Its time is over. Who has spoken and waits for its turn here has as long again (O1). */
   tooLate(): void {
-    this.#failGreeting()
+    if (this.#isWaiting && !this.#hadMoreTime) {
+      this.#hadMoreTime = true
+      this.#timer?.refresh()
+    } else {
+      this.#failGreeting()
+    }
   }
 
   #shakeHands(greeter: TlsGreeter): boolean {

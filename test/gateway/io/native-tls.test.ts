@@ -302,6 +302,28 @@ t.test('more handshakes than a turn has time for wait for the next ones', async 
   t.ok(waited > 0)
 })
 
+t.test(
+  'who waits here for a turn longer than a handshake may take is not late, but does not wait for ever',
+  async (t) => {
+    const { port, met } = await greeting(t, 100)
+    let isBusyUntil = performance.now() + 150
+    const { isSpent } = newcomerShare
+    newcomerShare.isSpent = function () {
+      return performance.now() < isBusyUntil || isSpent.call(this)
+    }
+    t.teardown(() => (newcomerShare.isSpent = isSpent))
+    await connected(t, port)
+    t.equal(await met[0].outcome, 'secured')
+    isBusyUntil = Infinity
+    const client = net.connect(port, '127.0.0.1')
+    t.teardown(() => client.destroy())
+    client.write(await firstFlight(t))
+    await eventually(() => met.length === 2, 'the other')
+    t.equal(await met[1].outcome, 'failed')
+    isBusyUntil = 0
+  },
+)
+
 t.test('what cannot be used is said', (t) => {
   const pem = fs.readFileSync(certFile)
   const key = fs.readFileSync(keyFile)
