@@ -68,7 +68,12 @@ async function greeting(t: Test, withinMs = 5000, onSecured: (met: Met) => void 
 }
 
 /** What the client sends behind its first `passed` writes a relay keeps back, and then sends it at once; FIN never passes. */
-async function relay(t: Test, port: number, passed = Infinity): Promise<{ port: number; hold(): void; letGo(): void }> {
+async function relay(
+  t: Test,
+  port: number,
+  passed = Infinity,
+): Promise<{ port: number; answered: Buffer[]; hold(): void; letGo(): void }> {
+  const answered: Buffer[] = []
   const sockets: net.Socket[] = []
   let held: Buffer[] | undefined
   let upstream: net.Socket
@@ -81,7 +86,10 @@ async function relay(t: Test, port: number, passed = Infinity): Promise<{ port: 
         if (held === undefined) upstream.write(bytes)
         else held.push(bytes)
       })
-      upstream.on('data', (bytes) => client.write(bytes))
+      upstream.on('data', (bytes: Buffer) => {
+        answered.push(bytes)
+        client.write(bytes)
+      })
       for (const one of [client, upstream]) one.on('error', () => {})
     })
     .listen(0, '127.0.0.1')
@@ -92,6 +100,7 @@ async function relay(t: Test, port: number, passed = Infinity): Promise<{ port: 
   })
   return {
     port: (server.address() as net.AddressInfo).port,
+    answered,
     hold: () => (held = []),
     letGo: () => {
       upstream.write(Buffer.concat(held!))
@@ -166,6 +175,42 @@ t.test('an end of TLS that comes with the last words is told, though the connect
   await sink.until('ended')
   t.equal(sink.text, 'last words')
   t.same(sink.said, ['read', 'ended'])
+})
+
+t.test('who is paused by what comes before the end hears of the end when it goes on', async (t) => {
+  const { port, met } = await greeting(t)
+  const between = await relay(t, port)
+  const client = await connected(t, between.port)
+  await eventually(() => met.length === 1, 'the connection')
+  const [{ sink, stream, outcome }] = met
+  await outcome
+  sink.onRead = () => stream.pause()
+  between.hold()
+  client.end('last words')
+  await new Promise((resolve) => setTimeout(resolve, 50))
+  between.letGo()
+  await sink.until('read')
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  t.same(sink.said, ['read'])
+  stream.resume()
+  await sink.until('ended')
+})
+
+t.test('whoever ended first gets the last word of TLS, too', async (t) => {
+  const { port, met } = await greeting(t)
+  const between = await relay(t, port)
+  // In 1.2 the kind of a record can be read from outside.
+  const client = await connected(t, between.port, { maxVersion: 'TLSv1.2' })
+  await eventually(() => met.length === 1, 'the connection')
+  const [{ sink, stream, outcome }] = met
+  await outcome
+  client.end('over')
+  await sink.until('ended')
+  between.answered.length = 0
+  stream.end()
+  await sink.until('closed')
+  await eventually(() => between.answered.length > 0, 'an answer')
+  t.equal(Buffer.concat(between.answered)[0], 0x15, 'an alert, which is how TLS says the end')
 })
 
 t.test('who has ended gets what was still to be said, and the last word of TLS', async (t) => {
