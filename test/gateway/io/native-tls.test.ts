@@ -327,6 +327,15 @@ t.test('a handshake that is not finished in time, or cut off, has failed, and ho
   await eventually(() => fs.readdirSync('/proc/self/fd').length === before, 'every descriptor')
 })
 
+t.test('the time of a handshake is over when that is done', async (t) => {
+  const { port, met } = await greeting(t, 100)
+  const client = await connected(t, port)
+  await new Promise((resolve) => setTimeout(resolve, 200))
+  client.write('still here')
+  await met[0].sink.until('read')
+  t.equal(met[0].closed, false)
+})
+
 t.test('more handshakes than a turn has time for wait for the next ones', async (t) => {
   const { port, met } = await greeting(t)
   let waited = 0

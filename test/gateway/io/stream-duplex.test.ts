@@ -115,6 +115,44 @@ t.test('the last answer goes out before the connection ends', async (t) => {
   await eventually(() => given[0].isClosed, 'the end')
 })
 
+t.test('who keeps its side open after the last answer is rid of all the same', async (t) => {
+  const { port, given } = await serving(t, (_request, response) => response.end('bye'))
+  const peer = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true })
+  t.teardown(() => peer.destroy())
+  peer.write('GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')
+  peer.resume()
+  await eventually(() => given[0]?.isClosed, 'the end')
+})
+
+t.test('a body that nobody reads waits where it is', async (t) => {
+  const { port, given } = await serving(t, () => {})
+  const request = ask(port, { method: 'POST' })
+  request.on('error', () => {})
+  request.write(Buffer.alloc(30_000_000))
+  await eventually(() => (given[0]?.duplex.readableLength ?? 0) > 0, 'the first of it')
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  t.ok(given[0].duplex.readableLength < 1_000_000)
+  request.destroy()
+})
+
+t.test('one answer that is taken slowly is not given up', async (t) => {
+  const { port, given } = await serving(t, (_request, response) => {
+    response.setTimeout(150)
+    response.end(Buffer.alloc(60_000_000))
+  })
+  const request = ask(port).end()
+  const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+  response.on('error', () => {})
+  for (let i = 0; i < 6; i++) {
+    response.resume()
+    await new Promise((resolve) => setTimeout(resolve, 10))
+    response.pause()
+    await new Promise((resolve) => setTimeout(resolve, 60))
+  }
+  t.notOk(given[0].isClosed)
+  await eventually(() => given[0].isClosed, 'the time-out')
+})
+
 t.test('after an upgrade the stream is another sink’s, with nothing lost', async (t) => {
   const { server, port, given } = await serving(t, () => {})
   const sink = new RecordingSink()

@@ -113,9 +113,26 @@ t.test('a client without a certificate is refused where one is demanded', async 
   await known.login('ada')
   t.equal(known.welcome?.user, 'ada')
   known.pipe.destroy()
-  const unknown = overSocket(await connected({ port, ca }))
-  await unknown.until(() => unknown.isGone, 'the refusal')
-  t.equal(unknown.welcome, undefined)
+  // In 1.3 a client has its part of the handshake done before it is judged.
+  const stranger = certificate(folder, 'stranger')
+  const shown = { cert: fs.readFileSync(stranger.certFile), key: fs.readFileSync(stranger.keyFile) }
+  for (const credentials of [{}, shown]) {
+    const unknown = overSocket(await connected({ port, ca, ...credentials }))
+    unknown.login('eve').catch(() => {})
+    await unknown.until(() => unknown.isGone, 'the refusal')
+    t.equal(unknown.welcome, undefined)
+  }
+})
+
+t.test('who speaks no TLS gets an alert, and nothing else', async (t) => {
+  const { running } = await secureGateway(t, certificate(scratchFolder(t), 'gateway'))
+  for (const said of ['hello, this is not TLS', 'GET / HTTP/1.1\r\n\r\n']) {
+    const socket = net.connect(portOf(running, 'tcp'), '127.0.0.1')
+    const answer: Buffer[] = []
+    socket.on('data', (bytes: Buffer) => answer.push(bytes)).write(said)
+    await new Promise((resolve) => socket.once('close', resolve))
+    t.equal(Buffer.concat(answer).toString('hex'), '15030300020228')
+  }
 })
 
 t.test('a new certificate is served after a reload, and a wrong one changes nothing', async (t) => {
