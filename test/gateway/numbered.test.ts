@@ -48,6 +48,11 @@ t.test('one that stays long takes its place from later numbers only', (t) => {
     table.delete(entry)
   }
   t.equal(ids.size, 1000)
+  const again = { id: table.nextId() }
+  table.add(again)
+  // One of them had the place that this one has now.
+  for (const id of ids) if (id !== again.id && table.get(id) !== undefined) t.fail(`${id} is another's`)
+  table.delete(again)
   t.equal(table.get(first.id), first)
   t.equal(table.size, 1)
   t.end()
