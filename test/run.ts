@@ -2,17 +2,15 @@
 // what begins with a dash goes to tap). Runs tap over the files of each step of test/plan.ts, one step after the other,
 // and closes with the totals that tap itself counted. Exit code: tap's, 1 where tap was ended by a signal, 2 where a
 // tool is missing.
-import { spawn } from 'node:child_process'
 import { existsSync, globSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { stripVTControlCharacters } from 'node:util'
 import type { TestFile } from './plan.ts'
 import { findTool, missingTools, needsOf, planOf, totalsOf } from './plan.ts'
+import { runTap } from './tap.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-const bin = join(root, 'node_modules', '.bin')
 
 const options = process.argv.slice(2)
 const all = options.includes('--all')
@@ -21,35 +19,6 @@ const filters = options.filter((option) => !option.startsWith('-'))
 
 const say = (line: string): void => {
   process.stdout.write(`${line}\n`)
-}
-
-/** tap redraws its counters in place; a log gets the failures and nothing that was drawn over. */
-function forLog(output: string): string {
-  const lines = stripVTControlCharacters(output).split('\n')
-  const kept = lines.filter((line) => line.trim() !== '' && !/^(Asserts|Suites): |^# (No coverage|time=|\{)/.test(line))
-  return kept.length === 0 ? '' : `${kept.join('\n')}\n`
-}
-
-function runTap(files: readonly string[], jobs: number, timeoutSeconds: number, report: string): Promise<number> {
-  const onTerminal = process.stdout.isTTY === true
-  const command = [join(bin, 'tap'), 'run', `--jobs=${jobs}`, `--timeout=${timeoutSeconds}`, `--output-file=${report}`]
-  command.push(`--reporter=${onTerminal ? 'base' : 'terse'}`, ...forTap, ...files)
-  const child = spawn(process.execPath, command, {
-    cwd: root,
-    stdio: ['ignore', onTerminal ? 'inherit' : 'pipe', 'inherit'],
-    env: { ...process.env, PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}` },
-  })
-  let output = ''
-  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
-    output += text
-  })
-  return new Promise((resolve, reject) => {
-    child.once('error', reject)
-    child.once('close', (exitCode) => {
-      process.stdout.write(forLog(output))
-      resolve(exitCode ?? 1)
-    })
-  })
 }
 
 const [major, minor] = process.versions.node.split('.').map(Number)
@@ -84,7 +53,9 @@ for (const { step, files } of plan.steps) {
   if (files.length === 0) continue
   say(`${step.name}: ${files.length} ${files.length === 1 ? 'file' : 'files'}`)
   const report = join(reports, `${step.name}.tap`)
-  const exitCode = await runTap(files, step.jobs, step.timeoutSeconds, report)
+  const { jobs, timeoutSeconds } = step
+  const run = { files, jobs, timeoutSeconds, report, options: forTap }
+  const exitCode = await runTap(run, process.stdout.isTTY === true, (text) => process.stdout.write(text))
   const totals = existsSync(report) ? totalsOf(readFileSync(report, 'utf8')) : undefined
   passed += totals?.passed ?? 0
   // A step that ends without totals has failed, whatever it managed to say.
