@@ -17,6 +17,7 @@ import { writeResume } from '../../../protocols/client/frames.ts'
 import { code } from '../../../protocols/codes.ts'
 import { Writer } from '../../../protocols/wire/writer.ts'
 import { hmac } from '../world.ts'
+import { httpSettings } from './http-rig.ts'
 import { overSocket, overWebSocket } from './scripted-client.ts'
 import { eventually, portOf, scratchFolder, started, tcpClient, type Test, testSettings } from './started.ts'
 
@@ -44,6 +45,14 @@ function knock(t: Test, port: number, says: Uint8Array | string = ''): Promise<'
     socket.once('data', () => resolve('greeted'))
     socket.on('error', () => {})
     socket.once('close', () => resolve('closed'))
+  })
+}
+
+function openWebSocket(t: Test, port: number, headers: Record<string, string> = {}): Promise<WebSocket | 'closed'> {
+  return new Promise((resolve) => {
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/`, { headers })
+    socket.on('open', () => resolve(socket)).on('error', () => resolve('closed'))
+    t.teardown(() => socket.terminate())
   })
 }
 
@@ -82,6 +91,33 @@ t.test('so many connections of one address, and again when one has gone; a reloa
   t.equal(await knock(t, port), 'greeted')
   t.equal(await knock(t, port), 'closed')
 })
+
+for (const http of [undefined, httpSettings]) {
+  t.test(
+    `a WebSocket ${http ? 'beside calls ' : ''}gives the place of its address back once, as it ends`,
+    async (t) => {
+      const running = await gatewayWith(t, (s) => {
+        onEach(s, { http })
+        s.admission = { limits: { ...limits, perAddress: 2 }, lists }
+      })
+      const { gateway } = running
+      const port = portOf(running, 'websocket')
+      const enter = async (user: string) => {
+        const socket = (await openWebSocket(t, port)) as WebSocket
+        await overWebSocket(socket).login(user)
+        return socket
+      }
+      await enter('ann')
+      for (let i = 0; i < 3; i++) {
+        const bobs = await enter('bob')
+        t.equal(gateway.connections.size, 2)
+        t.equal(await knock(t, port, 'GET / HTTP/1.1\r\nHost: x\r\n\r\n'), 'closed', 'one too many')
+        bobs.terminate()
+        await eventually(() => gateway.connections.size === 1, 'the place')
+      }
+    },
+  )
+}
 
 t.test('networks come from files, with comments; a bad line is named when the gateway starts', async (t) => {
   const file = path.join(scratchFolder(t), 'deny.txt')
@@ -425,13 +461,7 @@ t.test('a WebSocket behind a trusted proxy is the named client, and judged as su
     onEach(s, { forwarded: ['127.0.0.0/8'] })
     s.admission = { limits: { ...limits, perAddress: 1 }, lists: { ...lists, deny: ['203.0.113.66'] } }
   })
-  const connect = (address: string) =>
-    new Promise<WebSocket | 'closed'>((resolve) => {
-      const headers = { 'X-Forwarded-For': address }
-      const socket = new WebSocket(`ws://127.0.0.1:${portOf(running, 'websocket')}/`, { headers })
-      socket.on('open', () => resolve(socket)).on('error', () => resolve('closed'))
-      t.teardown(() => socket.terminate())
-    })
+  const connect = (address: string) => openWebSocket(t, portOf(running, 'websocket'), { 'X-Forwarded-For': address })
   const first = await connect('203.0.113.9')
   t.not(first, 'closed')
   await overWebSocket(first as WebSocket).login('ann')
